@@ -1,0 +1,114 @@
+//! A machine as the planner sees it: GPUs in device order, CPU, memory, driver.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::Bytes;
+
+/// One machine, every value settled.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Host {
+    pub name: String,
+    /// In device order: the first is `CUDA0`.
+    pub gpus: Vec<Gpu>,
+    pub cpu: Cpu,
+    pub ram: Ram,
+    /// The NVIDIA driver's version, where known.
+    pub driver: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Gpu {
+    pub name: String,
+    /// What the driver reports as total.
+    pub memory: Bytes,
+    /// What llama.cpp finds free before it loads anything.
+    pub free: Bytes,
+    pub compute_capability: ComputeCapability,
+    /// Memory bandwidth in GB/s (10^9 bytes).
+    pub bandwidth_gbs: Option<f64>,
+    /// PCI bus id, `0000:01:00.0`.
+    pub pci: Option<String>,
+    /// `GPU-` and the UUID that `nvidia-smi -L` prints.
+    pub uuid: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Cpu {
+    pub name: Option<String>,
+    /// Physical cores.
+    pub cores: Option<u32>,
+    pub threads: Option<u32>,
+    /// The instruction set to compile for; absent where it is not known.
+    pub isa: Option<Isa>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Ram {
+    pub total: Option<Bytes>,
+    /// In GB/s (10^9 bytes).
+    pub bandwidth_gbs: Option<f64>,
+}
+
+/// The x86-64 level that the CPU kernels are compiled for (the psABI's names).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Isa {
+    /// SSE4.2.
+    #[serde(rename = "x86-64-v2")]
+    V2,
+    /// AVX2, FMA, F16C, BMI2: Haswell to Zen 3.
+    #[serde(rename = "x86-64-v3")]
+    V3,
+    /// AVX-512 F, BW, CD, DQ, VL: Skylake-X, Zen 4 and later.
+    #[serde(rename = "x86-64-v4")]
+    V4,
+}
+
+/// CUDA compute capability, written `8.9`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ComputeCapability {
+    pub major: u8,
+    pub minor: u8,
+}
+
+impl FromStr for ComputeCapability {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no compute capability; write it like \"8.9\"");
+        let (major, minor) = text.split_once('.').ok_or_else(wrong)?;
+        let digits = |s: &str| s.parse::<u8>().map_err(|_| wrong());
+        let (major, minor) = (digits(major)?, digits(minor)?);
+        if minor > 9 { Err(wrong()) } else { Ok(Self { major, minor }) }
+    }
+}
+
+impl fmt::Display for ComputeCapability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl Serialize for ComputeCapability {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ComputeCapability;
+
+    #[test]
+    fn compute_capability_reads_what_it_prints() {
+        for text in ["8.9", "12.0", "7.5"] {
+            assert_eq!(text.parse::<ComputeCapability>().unwrap().to_string(), text);
+        }
+        for wrong in ["89", "8.10", "a.b", "", "8."] {
+            assert!(wrong.parse::<ComputeCapability>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! composegen: **parse, check, resolve, plan, render, write, run, measure.**
+//!
+//! The modules stand in the order in which data passes through them. Text and bytes come in at the top, are
+//! thought about without any IO, become artifacts, and only the edges touch files, processes and devices.
+//! `ARCHITECTURE.md` draws the picture; `tests/it/house.rs` checks who may import whom.
+
+// Ground: imports nothing of ours.
+pub mod artifact;
+pub mod diagnostic;
+pub mod units;
+
+// Reading.
+pub mod hardware;

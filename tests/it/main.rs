@@ -1,0 +1,1 @@
+//! One integration crate: it links once, and each module is one promise of the project.
