@@ -7,7 +7,9 @@
 // Ground: imports nothing of ours.
 pub mod artifact;
 pub mod diagnostic;
+pub mod table;
 pub mod units;
 
 // Reading.
 pub mod hardware;
+pub mod preset;
