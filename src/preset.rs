@@ -12,6 +12,7 @@ pub mod model;
 pub mod parse;
 pub mod placement;
 pub mod record;
+pub mod resolve;
 pub mod sampling;
 pub mod schema;
 pub mod server;
