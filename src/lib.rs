@@ -10,4 +10,5 @@ pub mod diagnostic;
 pub mod units;
 
 // Reading.
+pub mod flags;
 pub mod hardware;
