@@ -14,6 +14,7 @@ use table::TABLE;
 
 /// One option of llama.cpp's shared argument parser.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent facts, read from a table")]
 pub struct Flag {
     /// The long spelling that names the option here: `--n-gpu-layers`. A preset's key is this in snake case.
     pub long: &'static str,
@@ -78,7 +79,7 @@ impl Flag {
 
 /// All options, in the order of llama.cpp's source.
 pub fn all() -> &'static [Flag] {
-    &TABLE.flags
+    TABLE.flags
 }
 
 /// The option of that spelling, positive or negated, long (`_` counts as `-`, as in the parser) or short.

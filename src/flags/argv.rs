@@ -79,20 +79,17 @@ pub fn split<S: AsRef<str>>(argv: &[S]) -> Result<Vec<Given<'_>>, Vec<SplitError
     let mut errors = Vec::new();
     let mut words = argv.iter().map(AsRef::as_ref).enumerate().peekable();
     while let Some((position, word)) = words.next() {
-        match find(word).filter(|flag| flag.server && !flag.removed) {
-            Some(flag) => {
-                let values: Vec<&str> =
-                    words.by_ref().take(flag.kind.words()).map(|(_, value)| value).collect();
-                if values.len() < flag.kind.words() {
-                    errors.push(SplitError::MissingValue { word: word.to_owned(), position, flag });
-                } else {
-                    given.push(Given { flag, negated: flag.is_negated(word), values, position });
-                }
-            }
-            None => {
-                errors.push(refuse(word, position));
-                while words.next_if(|(_, word)| !word.starts_with('-')).is_some() {}
-            }
+        let Some(flag) = find(word).filter(|flag| flag.server && !flag.removed) else {
+            errors.push(refuse(word, position));
+            while words.next_if(|(_, word)| !word.starts_with('-')).is_some() {}
+            continue;
+        };
+        let values: Vec<&str> =
+            words.by_ref().take(flag.kind.words()).map(|(_, value)| value).collect();
+        if values.len() == flag.kind.words() {
+            given.push(Given { flag, negated: flag.is_negated(word), values, position });
+        } else {
+            errors.push(SplitError::MissingValue { word: word.to_owned(), position, flag });
         }
     }
     if errors.is_empty() { Ok(given) } else { Err(errors) }

@@ -15,7 +15,8 @@ pub(super) struct Table {
 
 impl Table {
     fn read() -> Self {
-        let flags: Vec<Flag> = rows(include_str!("b11434.tsv")).map(flag).collect();
+        let flags: Vec<Flag> =
+            rows(include_str!("b11434.tsv")).map(|columns| flag(&columns)).collect();
         // The table lives as long as the program; leaking it once lets everything borrow from it for good.
         let flags: &'static [Flag] = flags.leak();
         let mut by_spelling = HashMap::new();
@@ -39,8 +40,8 @@ pub(super) fn words(column: &'static str) -> impl Iterator<Item = &'static str> 
     column.split(',').filter(|word| !word.is_empty())
 }
 
-fn flag(columns: Vec<&'static str>) -> Flag {
-    let [long, others, negated, kind, hint, env, marks] = columns[..] else {
+fn flag(columns: &[&'static str]) -> Flag {
+    let [long, others, negated, kind, hint, env, marks] = *columns else {
         unreachable!("seven columns in {columns:?}")
     };
     let some = |column: &'static str| (!column.is_empty()).then_some(column);
