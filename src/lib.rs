@@ -11,5 +11,6 @@ pub mod table;
 pub mod units;
 
 // Reading.
+pub mod flags;
 pub mod hardware;
 pub mod preset;
