@@ -78,7 +78,7 @@ pub fn parse(
         findings.push(Diagnostic::new(Code::Syntax, error.message()).at(at));
     }
     let root = root.get_ref();
-    let mut reader = Reader { file, findings };
+    let mut reader = Reader { file, findings, stray: |_| None };
     let known = Head::KEYS.iter().map(|key| key.name);
     reader.unknown(root, "", known.chain(["gpu", "cpu", "ram"]));
     let head = Head::read(&mut reader, root);
