@@ -25,6 +25,15 @@ fn the_codes_page_is_current() {
 }
 
 #[test]
+fn the_exit_codes_page_is_current() {
+    let mut text = "# Exit codes\n\n| code | meaning |\n|---|---|\n".to_owned();
+    for (code, meaning) in composegen::exit::Exit::TABLE {
+        text += &format!("| {code} |{meaning} |\n");
+    }
+    current("docs/exit-codes.md", &text);
+}
+
+#[test]
 fn every_preset_names_its_schema() {
     for (dir, line) in [
         ("presets", "#:schema ./schema.json"),
