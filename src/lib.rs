@@ -11,3 +11,6 @@ pub mod units;
 
 // Reading.
 pub mod hardware;
+
+// Thinking.
+pub mod plan;
