@@ -7,6 +7,7 @@
 // Ground: imports nothing of ours.
 pub mod artifact;
 pub mod diagnostic;
+pub mod quote;
 pub mod units;
 
 // Reading.
