@@ -12,3 +12,6 @@ pub mod units;
 
 // Reading.
 pub mod hardware;
+
+// Writing.
+pub mod render;
