@@ -6,7 +6,7 @@ pub mod image;
 pub mod knob;
 pub mod pattern;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::lock::Resolved as Pinned;
 use crate::strategy::Strategy;
 
@@ -40,7 +40,17 @@ impl Plan {
         variables.extend(knobs.iter().map(|knob| knob.env.clone()));
         let commit = image.source.pinned().map(|commit| commit.as_str().to_owned());
         let compose = ComposePlan::new(&strategies, variables, commit, findings)?;
-        let environments = strategies.iter().map(Environment::new).collect();
+        let mut environments = Vec::with_capacity(strategies.len());
+        for strategy in &strategies {
+            match Environment::new(strategy) {
+                Ok(environment) => environments.push(environment),
+                Err(refused) => findings.push(
+                    Diagnostic::new(Code::Unrepresentable, format!("`extra_args`: {refused}"))
+                        .at(Location::new(strategy.file, &(0..0)))
+                        .help("leave it out, or put long texts into a file"),
+                ),
+            }
+        }
         let image = ImagePlan { start_period: compose.start_period_s, ..image };
         Some(Self { image, compose, knobs, environments, strategies })
     }

@@ -2,6 +2,7 @@
 
 use super::Subject;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::quote::comment;
 
 pub(super) fn check(subject: &mut Subject<'_>, name: &str) {
     if let Some(wrong) = unsafe_name(name) {
@@ -20,7 +21,7 @@ pub(super) fn check(subject: &mut Subject<'_>, name: &str) {
                     .help("no environment variable or argument can carry NUL; leave it out"),
             );
         }
-        let one_line = entry.key.emit.is_none() || entry.key.name == "file";
+        let one_line = !entry.table.is_empty() && (entry.key.emit.is_none() || entry.key.name == "file");
         if one_line && word.contains(['\n', '\r']) && !may_break(entry.key.name) {
             subject.push(
                 Diagnostic::new(
@@ -32,7 +33,23 @@ pub(super) fn check(subject: &mut Subject<'_>, name: &str) {
             );
         }
     });
+    comments(subject);
     lists(subject);
+}
+
+/// What is printed behind a `#`.
+fn comments(subject: &mut Subject<'_>) {
+    let head = &subject.preset.head;
+    let texts = [("label", &head.label), ("title", &head.title), ("reason", &head.reason)];
+    for (name, field) in texts {
+        let Some(set) = field else { continue };
+        if let Err(refused) = comment::encode(&set.value) {
+            let finding = Diagnostic::new(Code::Unrepresentable, format!("`{name}`: {refused}"))
+                .at(set.at.clone())
+                .help("it is printed as a comment of the .env: keep it to one line of plain text");
+            subject.push(finding);
+        }
+    }
 }
 
 /// Keys of ours whose text goes where line breaks are carried.

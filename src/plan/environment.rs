@@ -2,7 +2,7 @@
 
 use super::knob::{Knob, KnobKind};
 use crate::preset::Preset;
-use crate::quote::shell::words;
+use crate::quote::{Refused, shell::words};
 use crate::strategy::{Setting, Strategy, env_name};
 
 /// Flags that can be set from the environment whether a preset sets them or not.
@@ -39,7 +39,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    pub fn new(strategy: &Strategy) -> Self {
+    pub fn new(strategy: &Strategy) -> Result<Self, Refused> {
         let mut variables = vec![
             ("STRATEGY".to_owned(), strategy.name.clone()),
             ("MODEL".to_owned(), strategy.model.clone()),
@@ -63,13 +63,13 @@ impl Environment {
                 .filter_map(|s| Some((s.env.clone(), s.env_value()?.to_owned()))),
         );
         if !strategy.extra_args.is_empty() {
-            variables.push(("EXTRA_ARGS".to_owned(), words::join(&strategy.extra_args)));
+            variables.push(("EXTRA_ARGS".to_owned(), words::join(&strategy.extra_args)?));
         }
         let label = strategy.label.as_ref().map(|label| format!(" {label}")).unwrap_or_default();
         let title = strategy.title.as_deref().unwrap_or(&strategy.name);
         let mut about = vec![format!("Strategy{label}: {title} ({})", strategy.status)];
         about.extend(strategy.reason.clone());
-        Self { name: strategy.name.clone(), about, variables }
+        Ok(Self { name: strategy.name.clone(), about, variables })
     }
 }
 
