@@ -1,11 +1,15 @@
 //! The commands: each reads, lets the core think, and writes. No command knows how another works.
 
+mod build;
+mod check;
 mod explain;
 mod list;
 mod manual;
 mod ot;
+mod output;
 mod schema;
 mod show;
+mod update;
 
 use std::io;
 
@@ -55,7 +59,9 @@ impl Failure {
 /// Runs one command.
 pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
     match &cli.command {
-        Command::Build(_) | Command::Check(_) | Command::Update(_) => Ok(()),
+        Command::Build(args) => build::run(args, terminal),
+        Command::Check(args) => check::run(args, terminal),
+        Command::Update(args) => update::run(args, terminal),
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),
@@ -69,6 +75,13 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
 /// Reads a file for the core, which touches no file system itself.
 fn load(path: &Utf8Path) -> io::Result<String> {
     fs_err::read_to_string(path)
+}
+
+/// The current directory: what relative paths start from.
+fn here() -> Result<Utf8PathBuf, Failure> {
+    let path = std::env::current_dir()?;
+    Utf8PathBuf::from_path_buf(path)
+        .map_err(|path| Failure::File(format!("`{}` is no UTF-8 path", path.display())))
 }
 
 /// Prints the findings; an error among them (or a warning, where those are denied) ends the command.
