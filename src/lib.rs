@@ -7,6 +7,7 @@
 // Ground: imports nothing of ours.
 pub mod artifact;
 pub mod diagnostic;
+pub mod quote;
 pub mod units;
 
 // Reading.
@@ -14,3 +15,6 @@ pub mod hardware;
 
 // Thinking.
 pub mod plan;
+
+// Writing.
+pub mod render;

@@ -1,0 +1,4 @@
+//! Plan to artifacts. A template prints plain words; anything else passes a named filter for its sink.
+
+pub mod filter;
+pub mod plain;
