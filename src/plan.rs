@@ -107,7 +107,7 @@ fn pin(image: &mut ImagePlan, pinned: &Pinned) {
 }
 
 fn labels(image: &ImagePlan) -> Vec<(String, String)> {
-    let mut labels = vec![
+    let labels = [
         ("org.opencontainers.image.title", "llama-server".to_owned()),
         (
             "org.opencontainers.image.description",
@@ -115,10 +115,7 @@ fn labels(image: &ImagePlan) -> Vec<(String, String)> {
         ),
         ("org.opencontainers.image.licenses", "MIT".to_owned()),
         ("org.opencontainers.image.base.name", image.runtime_base.as_str().to_owned()),
+        ("dev.composegen.version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    if let Source::Git { repository, .. } = &image.source {
-        labels.push(("org.opencontainers.image.source", repository.as_str().to_owned()));
-    }
-    labels.push(("dev.composegen.version", env!("CARGO_PKG_VERSION").to_owned()));
     labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -4,6 +4,7 @@
 //! of its sink; the escaper refuses the rest, so that a forgotten filter is an error and never a wrong file.
 
 mod compose;
+pub mod dockerfile;
 mod dotenv;
 pub mod filter;
 pub mod plain;
@@ -28,6 +29,8 @@ pub fn render(
     let shared: Vec<FileId> = plan.strategies.iter().map(|strategy| strategy.file).collect();
     let shared = header(&shared);
     let mut artifacts = vec![
+        finish("Dockerfile", dockerfile::dockerfile(&plan.image, &shared))?,
+        finish("Dockerfile.dockerignore", dockerfile::dockerignore(&plan.image, &shared))?,
         finish("docker-compose.yml", compose::compose(&shared, &plan.compose))?,
     ];
     for (environment, strategy) in plan.environments.iter().zip(&plan.strategies) {

@@ -16,6 +16,8 @@ pub struct ComposePlan {
     pub stop_grace_period_s: u32,
     /// Compose can override the commit; not where the source lies beside the Dockerfile.
     pub from_git: bool,
+    /// Compile jobs, where the preset fixes them.
+    pub jobs: Option<u32>,
     /// The commit that `composegen update` resolved, if it did.
     pub commit: Option<String>,
     /// What the container's environment passes on, in order: names of variables of the `.env` files.
@@ -45,6 +47,7 @@ impl ComposePlan {
             start_period_s: longest(|c| c.start_period_s)?,
             stop_grace_period_s: longest(|c| c.stop_grace_period_s)?,
             from_git: matches!(first.image.plan.source, Source::Git { .. }),
+            jobs: first.image.jobs,
             commit,
             variables,
         })

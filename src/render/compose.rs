@@ -23,7 +23,7 @@ struct Volume<'a> {
     read_only: bool,
 }
 
-pub fn compose(header: &[String], plan: &ComposePlan) -> askama::Result<String> {
+pub(super) fn compose(header: &[String], plan: &ComposePlan) -> askama::Result<String> {
     // An IPv6 address needs brackets before a port.
     let publish = match plan.container.publish.parse::<IpAddr>() {
         Ok(IpAddr::V6(address)) => format!("[{address}]"),

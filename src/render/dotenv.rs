@@ -13,6 +13,6 @@ struct Dotenv<'a> {
     variables: &'a [(String, String)],
 }
 
-pub fn dotenv(header: &[String], environment: &Environment) -> askama::Result<String> {
+pub(super) fn dotenv(header: &[String], environment: &Environment) -> askama::Result<String> {
     Dotenv { header, about: &environment.about, variables: &environment.variables }.render()
 }

@@ -42,7 +42,7 @@ impl Source {
     pub fn local(directory: impl AsRef<Utf8Path>) -> Result<Self, String> {
         let directory = directory.as_ref();
         let inside = directory.components().all(|part| match part {
-            Utf8Component::Normal(part) => is_plain(part, "._+~-") && !part.starts_with('-'),
+            Utf8Component::Normal(part) => is_plain(part, "._+-") && !part.starts_with('-'),
             Utf8Component::CurDir => true,
             _ => false,
         });
@@ -50,7 +50,7 @@ impl Source {
         let directory: Utf8PathBuf = directory.components().filter(named).collect();
         if !inside || directory.as_str().is_empty() {
             return Err(format!(
-                "`{directory}` is no directory below the build context; it has letters, digits and `._+~-`"
+                "`{directory}` is no directory below the build context; it has letters, digits and `._+-`"
             ));
         }
         Ok(Self::Local { directory, commit: None })
