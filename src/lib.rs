@@ -14,3 +14,6 @@ pub mod units;
 pub mod flags;
 pub mod hardware;
 pub mod preset;
+
+// Thinking.
+pub mod plan;
