@@ -13,8 +13,8 @@ use crate::diagnostic::Location;
 
 pub use key::{Emit, Key};
 pub use reader::Reader;
-pub use value::{Kind, Number, Value};
 pub(crate) use value::choice;
+pub use value::{Kind, Number, Value};
 
 /// A value that a file sets, and where it does so.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -86,7 +86,12 @@ impl Reader<'_> {
                     format!("`{}` cannot be {}", key.name, plain(number)),
                 )
                 .at(at)
-                .help(format!("give {} from {} to {}", key.kind, plain(low), plain(high))),
+                .help(format!(
+                    "give {} from {} to {}",
+                    key.kind,
+                    plain(low),
+                    plain(high)
+                )),
             );
             return None;
         }

@@ -8,7 +8,10 @@
     reason = "tests may fail loudly, and they read files and the environment"
 )]
 
+mod cli;
+mod examples;
 mod house;
+mod pattern;
 mod presets;
 mod rejects;
 mod repository;
