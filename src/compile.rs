@@ -127,9 +127,7 @@ const NAMED: usize = 12;
 
 /// The opening comment of a file made from `inputs`.
 fn header(names: &Names, inputs: &[FileId]) -> Vec<String> {
-    let mut lines = vec![
-        format!("Made by composegen {} from", env!("CARGO_PKG_VERSION")),
-    ];
+    let mut lines = vec![format!("Made by composegen {} from", env!("CARGO_PKG_VERSION"))];
     lines.extend(inputs.iter().take(NAMED).map(|file| format!("  {}", names.get(*file))));
     if inputs.len() > NAMED {
         lines.push(format!("  and {} more, which composegen.lock lists", inputs.len() - NAMED));

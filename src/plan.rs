@@ -65,7 +65,15 @@ fn image_of(
     let first = strategies.first()?;
     for other in strategies.iter().skip(1) {
         if let Some((key, ours, theirs)) = first.image.difference(&other.image) {
-            findings.push(mismatch(Code::ImageMismatch, "image", first, other, &key, &ours, &theirs));
+            findings.push(mismatch(
+                Code::ImageMismatch,
+                "image",
+                first,
+                other,
+                &key,
+                &ours,
+                &theirs,
+            ));
         }
     }
     let mut image = first.image.plan.clone();

@@ -97,7 +97,9 @@ fn settings(preset: &Preset, host: Option<&Host>) -> Vec<Setting> {
         let set = entry.set.as_ref().map(|(word, at)| (word.clone(), Origin::File((*at).clone())));
         let set = set.or(from_layers).or_else(|| {
             let off = emit.on == "--fit" && explicit.is_some();
-            off.then(|| (OnOff::Off.to_string(), Origin::Default("off, since a placement is given")))
+            off.then(|| {
+                (OnOff::Off.to_string(), Origin::Default("off, since a placement is given"))
+            })
         });
         let Some((word, origin)) = set else { return };
         settings.push(Setting::new(entry.table, entry.key, emit, word, origin));

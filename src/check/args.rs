@@ -15,10 +15,13 @@ pub(super) fn check(subject: &mut Subject<'_>) {
             for error in errors {
                 let code = match error {
                     SplitError::Removed { .. } => Code::RemovedFlag,
-                    SplitError::Unknown { .. } if looks_like_a_flag(words, &error) => Code::UnknownFlag,
+                    SplitError::Unknown { .. } if looks_like_a_flag(words, &error) => {
+                        Code::UnknownFlag
+                    }
                     _ => Code::BadArgument,
                 };
-                let mut finding = Diagnostic::new(code, error.to_string()).at(set.item(error.position()));
+                let mut finding =
+                    Diagnostic::new(code, error.to_string()).at(set.item(error.position()));
                 if let Some(help) = error.help() {
                     finding = finding.help(help);
                 }
@@ -35,9 +38,10 @@ pub(super) fn check(subject: &mut Subject<'_>) {
             let finding = Diagnostic::new(Code::TypedFlag, message);
             subject.push(finding.at(set.item(option.position)).help(help));
         } else if let Some((table, key)) = key_of(option.flag.long) {
-            let finding = Diagnostic::new(Code::TypedFlag, format!("`{word}` has a key of its own"))
-                .at(set.item(option.position))
-                .help(format!("write `{key}` in `[{table}]`"));
+            let finding =
+                Diagnostic::new(Code::TypedFlag, format!("`{word}` has a key of its own"))
+                    .at(set.item(option.position))
+                    .help(format!("write `{key}` in `[{table}]`"));
             subject.push(finding);
         }
     }

@@ -108,7 +108,9 @@ fn formats(subject: &mut Subject<'_>) {
         }
     }
     let volumes = container.volumes.iter();
-    for (set, i, volume) in volumes.flat_map(|set| set.value.iter().enumerate().map(move |(i, v)| (set, i, v))) {
+    for (set, i, volume) in
+        volumes.flat_map(|set| set.value.iter().enumerate().map(move |(i, v)| (set, i, v)))
+    {
         let mut parts = volume.split(':');
         let (host, inside, mode) = (parts.next(), parts.next(), parts.next());
         let well = host.is_some_and(|h| !h.is_empty())

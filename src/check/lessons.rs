@@ -40,7 +40,9 @@ pub(super) fn check(subject: &mut Subject<'_>) {
         subject.say(
             Code::LessonSlots,
             &preset.batching.parallel,
-            format!("{slots} slots multiply the recurrent state and, unless unified, divide the context"),
+            format!(
+                "{slots} slots multiply the recurrent state and, unless unified, divide the context"
+            ),
             "one person needs one: `parallel = 1`",
         );
     }
@@ -79,7 +81,10 @@ fn unused_vram(subject: &mut Subject<'_>) {
             let place = preset.placement.layers.as_ref().map(|set| set.at.clone());
             let finding = Diagnostic::new(
                 Code::LessonUnusedVram,
-                format!("{left:.0} MiB were left on {}, and a layer takes {layer_mib:.0}", gpu.name),
+                format!(
+                    "{left:.0} MiB were left on {}, and a layer takes {layer_mib:.0}",
+                    gpu.name
+                ),
             )
             .at(place)
             .help(format!("try {} layers on CUDA{i}", placed + 1));

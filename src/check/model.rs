@@ -46,9 +46,7 @@ pub(super) fn split_part(file: &str) -> Option<(&str, u32, u32)> {
     let rest = file.strip_suffix(".gguf")?;
     let (rest, parts) = rest.rsplit_once("-of-")?;
     let (stem, part) = rest.rsplit_once('-')?;
-    let number = |digits: &str| {
-        (digits.len() == 5).then(|| digits.parse::<u32>().ok()).flatten()
-    };
+    let number = |digits: &str| (digits.len() == 5).then(|| digits.parse::<u32>().ok()).flatten();
     Some((stem, number(part)?, number(parts)?))
 }
 

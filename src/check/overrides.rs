@@ -18,7 +18,11 @@ pub(super) fn check(subject: &mut Subject<'_>) {
         };
         match item.parse::<Overrides>() {
             Err(error) => {
-                findings.push(say(Code::OverrideGrammar, format!("`{item}`: {error}"), error.help()));
+                findings.push(say(
+                    Code::OverrideGrammar,
+                    format!("`{item}`: {error}"),
+                    error.help(),
+                ));
             }
             Ok(rules) if rules.rules().len() > 1 => findings.push(say(
                 Code::OverrideGrammar,
@@ -33,12 +37,12 @@ pub(super) fn check(subject: &mut Subject<'_>) {
                     };
                     findings.push(say(code, format!("`{item}`: {fault}"), fault.help()));
                 }
-                findings.extend(rules.rules().first().and_then(|rule| unscoped(rule.pattern())).map(
-                    |scoped| {
-                        let message = format!("`{}` also claims blocks it does not name", item);
+                findings.extend(
+                    rules.rules().first().and_then(|rule| unscoped(rule.pattern())).map(|scoped| {
+                        let message = format!("`{item}` also claims blocks it does not name");
                         say(Code::OverrideUnscoped, message, format!("end the number: `{scoped}`"))
-                    },
-                ));
+                    }),
+                );
             }
         }
     }
@@ -63,7 +67,9 @@ fn buffers(subject: &Subject<'_>, rules: &Overrides) -> Vec<String> {
 /// The pattern with its block number ended, where that claims fewer blocks: `blk\.1` matches `blk.10` too.
 fn unscoped(pattern: &str) -> Option<String> {
     let end = pattern.trim_end_matches(".*");
-    if !pattern.contains("blk") || !end.ends_with(|c: char| c.is_ascii_digit() || c == ')' || c == ']') {
+    if !pattern.contains("blk")
+        || !end.ends_with(|c: char| c.is_ascii_digit() || c == ')' || c == ']')
+    {
         return None;
     }
     let scoped = format!("{end}\\.");

@@ -100,7 +100,9 @@ fn split_mode(subject: &mut Subject<'_>) {
         subject.say(
             Code::SplitModeConflict,
             &p.split_mode,
-            format!("`split_mode = \"{mode}\"` splits each tensor that `{what}` puts on one device"),
+            format!(
+                "`split_mode = \"{mode}\"` splits each tensor that `{what}` puts on one device"
+            ),
             "use `split_mode = \"layer\"` with a placement per device",
         );
     }

@@ -21,7 +21,8 @@ pub(super) fn check(subject: &mut Subject<'_>, name: &str) {
                     .help("no environment variable or argument can carry NUL; leave it out"),
             );
         }
-        let one_line = !entry.table.is_empty() && (entry.key.emit.is_none() || entry.key.name == "file");
+        let one_line =
+            !entry.table.is_empty() && (entry.key.emit.is_none() || entry.key.name == "file");
         if one_line && word.contains(['\n', '\r']) && !may_break(entry.key.name) {
             subject.push(
                 Diagnostic::new(

@@ -7,8 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::output::{Directory, compile_into};
 use super::{Failure, here, preset_path};
 use crate::cli::Build;
-use crate::plan::image::{Reference, Source};
 use crate::plan::Plan;
+use crate::plan::image::{ImageReference, Reference, Source};
 use crate::terminal::Terminal;
 
 pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -38,14 +38,16 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
 /// What is not the same for ever: names that can move to something else.
 pub(super) fn unpinned(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Source::Git { reference: Reference::Branch(branch), commit: None, .. } = &plan.image.source {
+    if let Source::Git { reference: Reference::Branch(branch), commit: None, .. } =
+        &plan.image.source
+    {
         lines.push(format!(
             "llama.cpp is built from the newest `{branch}`; `composegen update` pins it to a commit"
         ));
     }
     let bases = [&plan.image.build_base, &plan.image.runtime_base];
     let mut loose: Vec<&str> =
-        bases.into_iter().filter(|base| !base.is_pinned()).map(|base| base.as_str()).collect();
+        bases.into_iter().filter(|base| !base.is_pinned()).map(ImageReference::as_str).collect();
     loose.dedup();
     if !loose.is_empty() {
         lines.push(format!(

@@ -67,7 +67,10 @@ fn check(dir: &Utf8Path, deny: bool, terminal: &mut Terminal) -> Result<usize, F
         if found != artifact.text || !path.exists() {
             differ += 1;
             let diff = TextDiff::from_lines(&found, &artifact.text);
-            let diff = diff.unified_diff().header(path.as_str(), &format!("{path} (generated)")).to_string();
+            let diff = diff
+                .unified_diff()
+                .header(path.as_str(), &format!("{path} (generated)"))
+                .to_string();
             write!(terminal.out, "{diff}")?;
         }
     }

@@ -17,8 +17,9 @@ pub(super) fn completions(args: &Completions, terminal: &mut Terminal) -> Result
 
 pub(super) fn pages(args: &Man, terminal: &mut Terminal) -> Result<(), Failure> {
     fs_err::create_dir_all(&args.dir).map_err(|error| Failure::File(error.to_string()))?;
-    clap_mangen::generate_to(Cli::command(), &args.dir)
-        .map_err(|error| Failure::File(format!("cannot write man pages to `{}`: {error}", args.dir)))?;
+    clap_mangen::generate_to(Cli::command(), &args.dir).map_err(|error| {
+        Failure::File(format!("cannot write man pages to `{}`: {error}", args.dir))
+    })?;
     writeln!(terminal.err, "man pages are in {}", args.dir)?;
     Ok(())
 }

@@ -9,11 +9,8 @@ use crate::strategy::devices;
 use crate::terminal::Terminal;
 
 pub(super) fn run(args: &Ot, terminal: &mut Terminal) -> Result<(), Failure> {
-    let names = if args.device.is_empty() {
-        devices(None, args.layers.len())
-    } else {
-        args.device.clone()
-    };
+    let names =
+        if args.device.is_empty() { devices(None, args.layers.len()) } else { args.device.clone() };
     if names.len() < args.layers.len() {
         return Err(Failure::Usage {
             message: format!(

@@ -11,6 +11,7 @@ use crate::diagnostic::{Location, Sources};
 use crate::plan::image::{Reference, Source};
 use crate::preset::resolve::Library;
 use crate::strategy::{Origin, Strategy, env_name};
+use crate::table::Table;
 use crate::terminal::{Align, Terminal, table};
 
 pub(super) fn run(args: &Show, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -116,39 +117,30 @@ fn own_default(path: &str, strategy: &Strategy) -> Option<String> {
 }
 
 fn text(strategy: &Strategy, rows: Vec<Row>) -> String {
-    let mut text = String::new();
     let title = strategy.title.as_deref().unwrap_or(&strategy.name);
-    text.push_str(&format!("{}: {title}\n", strategy.name));
     let reason = strategy.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
-    text.push_str(&format!("{}{reason}\n\n", strategy.status));
+    let mut text = format!("{}: {title}\n{}{reason}\n\n", strategy.name, strategy.status);
     let head = [("KEY", Align::Left), ("VALUE", Align::Left), ("FROM", Align::Left)];
     let rows = rows
         .into_iter()
         .map(|row| vec![row.key, row.value.unwrap_or_else(|| "-".to_owned()), row.from])
         .collect();
     text.push_str(&table(&head, rows));
-    text.push_str(&records(strategy));
+    for measured in &strategy.measured {
+        record("measured", measured, &mut text);
+    }
+    for attempt in &strategy.attempts {
+        record("attempt", attempt, &mut text);
+    }
     text
 }
 
-fn records(strategy: &Strategy) -> String {
-    use crate::table::Table as _;
-    let mut text = String::new();
-    for measured in &strategy.measured {
-        text.push_str("\nmeasured\n");
-        measured.each("", &mut |entry| {
-            if let Some((word, _)) = entry.set {
-                text.push_str(&format!("  {}: {word}\n", entry.key.name));
-            }
-        });
-    }
-    for attempt in &strategy.attempts {
-        text.push_str("\nattempt\n");
-        attempt.each("", &mut |entry| {
-            if let Some((word, _)) = entry.set {
-                text.push_str(&format!("  {}: {word}\n", entry.key.name));
-            }
-        });
-    }
-    text
+/// What a record says, one key on a line.
+fn record(what: &str, record: &impl Table, text: &mut String) {
+    text.push_str(&["\n", what, "\n"].concat());
+    record.each("", &mut |entry| {
+        if let Some((word, _)) = entry.set {
+            text.push_str(&["  ", entry.key.name, ": ", &word, "\n"].concat());
+        }
+    });
 }

@@ -1,7 +1,7 @@
 //! What stands in docker-compose.yml.
 
-use crate::diagnostic::{Code, Diagnostic, Location};
 use super::image::Source;
+use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::strategy::{Container, PORT, Strategy};
 
 /// The one service, as the template prints it.
@@ -35,7 +35,15 @@ impl ComposePlan {
         let first = strategies.first()?;
         for other in strategies.iter().skip(1) {
             if let Some((key, ours, theirs)) = first.container.difference(&other.container) {
-                findings.push(mismatch(Code::ContainerMismatch, "container", first, other, key, &ours, &theirs));
+                findings.push(mismatch(
+                    Code::ContainerMismatch,
+                    "container",
+                    first,
+                    other,
+                    key,
+                    &ours,
+                    &theirs,
+                ));
             }
         }
         let longest = |of: fn(&Container) -> u32| strategies.iter().map(|s| of(&s.container)).max();
@@ -65,12 +73,9 @@ pub(super) fn mismatch(
     theirs: &str,
 ) -> Diagnostic {
     let start = |strategy: &Strategy| Location::new(strategy.file, &(0..0));
-    Diagnostic::new(
-        code,
-        format!("`{}` and `{}` need different {what}s", first.name, other.name),
-    )
-    .at(start(other))
-    .label(format!("{key} is {theirs}"))
-    .related(start(first), format!("{key} is {ours}"))
-    .help("build them into two directories: `composegen build ... --out DIR` for each")
+    Diagnostic::new(code, format!("`{}` and `{}` need different {what}s", first.name, other.name))
+        .at(start(other))
+        .label(format!("{key} is {theirs}"))
+        .related(start(first), format!("{key} is {ours}"))
+        .help("build them into two directories: `composegen build ... --out DIR` for each")
 }

@@ -53,7 +53,8 @@ impl Environment {
         ];
         if let Some(file) = &strategy.container.api_key_file {
             // Compose takes a path without `./` for the name of something else.
-            let path = if file.starts_with(['/', '.']) { file.clone() } else { format!("./{file}") };
+            let path =
+                if file.starts_with(['/', '.']) { file.clone() } else { format!("./{file}") };
             variables.push(("API_KEY_FILE".to_owned(), path));
         }
         variables.extend(

@@ -28,7 +28,7 @@ table! {
         /// Directory with llama.cpp's source, relative to the output directory and inside it.
         source_dir: String;
         /// Build number to compile in where the source has no history to count.
-        build_number: i64, 0 ..= 1000000;
+        build_number: i64, 0 ..= 1_000_000;
         /// CUDA version of the build stage, `12.8.1`.
         cuda: String;
         /// Compute capabilities to compile for instead of the hardware's, `["8.9", "12.0"]`.

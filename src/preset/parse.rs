@@ -3,8 +3,8 @@
 use toml::de::DeTable;
 
 use super::Preset;
-use crate::flags;
 use crate::diagnostic::{Code, Diagnostic, FileId, Location};
+use crate::flags;
 use crate::table::{Reader, Table};
 
 /// Names of all tables and of the keys at the top, for unknown-key suggestions and for the schema.
@@ -34,7 +34,7 @@ pub fn parse(file: FileId, text: &str, findings: &mut Vec<Diagnostic>) -> Preset
     let root = root.get_ref();
     let mut reader = Reader { file, findings, stray };
     let top = super::Head::KEYS.iter().map(|key| key.name);
-    reader.unknown(root, "", top.chain(TABLES.iter().copied()));
+    reader.unknown(root, "", &top.chain(TABLES.iter().copied()));
     Preset {
         head: super::Head::read(&mut reader, root),
         model: reader.table(root, "model"),
@@ -74,7 +74,7 @@ fn stray(name: &str) -> Option<(Code, String)> {
     }
     let known = flags::find(&flag).filter(|flag| flag.server)?;
     Some(match super::key_of(known.long) {
-        Some((table, key)) if table.is_empty() => (Code::UnknownKey, format!("write `{key}`")),
+        Some(("", key)) => (Code::UnknownKey, format!("write `{key}`")),
         Some((table, key)) => (Code::UnknownKey, format!("write `{key}` in `[{table}]`")),
         None => {
             let example = if known.kind.words() == 0 {

@@ -58,13 +58,15 @@ impl Container {
             volumes: value(&c.volumes).cloned().unwrap_or_default(),
             log_max_size_mib: value(&c.log_max_size).map_or(10, number),
             log_max_file: value(&c.log_max_file).map_or(3, number),
-            locks_memory: value(&preset.placement.load_mode).is_some_and(|m| m.as_str().contains("mlock")),
+            locks_memory: value(&preset.placement.load_mode)
+                .is_some_and(|m| m.as_str().contains("mlock")),
             gpus,
             visible_devices,
             models_dir: or(&c.models_dir, "./models").to_owned(),
             api_key_file: value(&preset.server.api_key_file).cloned(),
             start_period_s: value(&c.start_period).map_or_else(|| start_period(size_gib), number),
-            stop_grace_period_s: value(&c.stop_grace_period).map_or_else(|| grace(size_gib), number),
+            stop_grace_period_s: value(&c.stop_grace_period)
+                .map_or_else(|| grace(size_gib), number),
         }
     }
 

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::hardware::{ComputeCapability, Host};
 use crate::plan::image::{
-    Architecture, Backend as PlanBackend, Commit, CpuKernels, Cuda, CudaVersion, FaPair,
-    ImagePlan, ImageReference, Reference, Repository, Source,
+    Architecture, Backend as PlanBackend, Commit, CpuKernels, Cuda, CudaVersion, FaPair, ImagePlan,
+    ImageReference, Reference, Repository, Source,
 };
 use crate::preset::context::CacheType;
 use crate::preset::image::{Backend, CUDA, Image as Table};
@@ -108,7 +108,8 @@ fn fallback(name: &str) -> ImageReference {
 
 fn cuda(preset: &Preset, host: Option<&Host>, reader: &mut Words<'_>) -> Cuda {
     let table = &preset.image;
-    let version = reader.word::<CudaVersion>(&table.cuda, "write it as the tag of the base image does: \"12.8.1\"");
+    let version = reader
+        .word::<CudaVersion>(&table.cuda, "write it as the tag of the base image does: \"12.8.1\"");
     let given = value(&table.compute_capabilities)
         .map(|list| reader.list(&table.compute_capabilities, list, "write it like \"8.9\""));
     let capabilities: Vec<ComputeCapability> = given.unwrap_or_else(|| {
@@ -116,7 +117,12 @@ fn cuda(preset: &Preset, host: Option<&Host>, reader: &mut Words<'_>) -> Cuda {
             .unwrap_or_default()
     });
     let added: Vec<FaPair> = value(&table.fa_quants).map_or_else(Vec::new, |list| {
-        reader.list_as(Code::CacheKernel, &table.fa_quants, list, "write K and V with a dash: `q8_0-q5_0`")
+        reader.list_as(
+            Code::CacheKernel,
+            &table.fa_quants,
+            list,
+            "write K and V with a dash: `q8_0-q5_0`",
+        )
     });
     let kind = |field: &Field<CacheType>| value(field).copied().unwrap_or(CacheType::F16);
     let (context, draft) = (&preset.context, &preset.speculative);
@@ -143,11 +149,16 @@ fn default_cuda() -> CudaVersion {
 fn source(table: &Table, reader: &mut Words<'_>) -> Source {
     if let Some(dir) = &table.source_dir {
         let help = "Docker sees only what lies beside the Dockerfile: put the source there and give its name";
-        return reader.read(Code::BadReference, &dir.at, Source::local(&dir.value), help).unwrap_or_else(Source::upstream);
+        return reader
+            .read(Code::BadReference, &dir.at, Source::local(&dir.value), help)
+            .unwrap_or_else(Source::upstream);
     }
     let Source::Git { repository, .. } = Source::upstream() else { return Source::upstream() };
     let repository = reader
-        .word::<Repository>(&table.repository, "for example `https://github.com/ggml-org/llama.cpp`")
+        .word::<Repository>(
+            &table.repository,
+            "for example `https://github.com/ggml-org/llama.cpp`",
+        )
         .unwrap_or(repository);
     let reference = if let Some(commit) = &table.commit {
         let help = "`git rev-parse` prints it";
@@ -171,7 +182,13 @@ struct Words<'f> {
 }
 
 impl Words<'_> {
-    fn read<T>(&mut self, code: Code, at: &Location, read: Result<T, String>, help: &str) -> Option<T> {
+    fn read<T>(
+        &mut self,
+        code: Code,
+        at: &Location,
+        read: Result<T, String>,
+        help: &str,
+    ) -> Option<T> {
         match read {
             Ok(value) => Some(value),
             Err(message) => {

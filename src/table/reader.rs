@@ -24,7 +24,7 @@ impl Reader<'_> {
         let Some(value) = root.get(name) else { return T::default() };
         match value.get_ref() {
             DeValue::Table(table) => {
-                self.unknown(table, name, T::KEYS.iter().map(|k| k.name));
+                self.unknown(table, name, &T::KEYS.iter().map(|k| k.name));
                 T::read(self, table)
             }
             other => {
@@ -59,7 +59,7 @@ impl Reader<'_> {
         tables
             .into_iter()
             .map(|table| {
-                self.unknown(table, name, T::KEYS.iter().map(|k| k.name));
+                self.unknown(table, name, &T::KEYS.iter().map(|k| k.name));
                 T::read(self, table)
             })
             .collect()
@@ -78,7 +78,7 @@ impl Reader<'_> {
             && let Some((i, number)) =
                 read.numbers().into_iter().enumerate().find(|(_, n)| !(low..=high).contains(n))
         {
-            let item = value.get_ref().as_array().and_then(|list| list.iter().nth(i));
+            let item = value.get_ref().as_array().and_then(|list| list.get(i));
             let at = self.location(item.unwrap_or(value));
             self.findings.push(
                 Diagnostic::new(
@@ -118,7 +118,7 @@ impl Reader<'_> {
         &mut self,
         table: &DeTable<'_>,
         name: &str,
-        known: impl Iterator<Item = &'static str> + Clone,
+        known: &(impl Iterator<Item = &'static str> + Clone),
     ) {
         for key in table.keys() {
             if known.clone().any(|k| k == key.get_ref().as_ref()) {

@@ -34,11 +34,10 @@ fn group<'a>(finding: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(
-        level.primary_title(visible(&finding.message)).id(finding.code.as_str()),
-    );
+    let mut group =
+        Group::with_title(level.primary_title(visible(&finding.message)).id(finding.code.as_str()));
     if let Some(at) = &finding.at {
-        let label = finding.label.as_deref().map(|label| label.to_owned());
+        let label = finding.label.clone();
         let same = |(other, _): &&(Location, String)| other.file == at.file;
         let mut snippet = snippet(at, sources);
         snippet = snippet.map(|s| {

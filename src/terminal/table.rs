@@ -25,8 +25,9 @@ pub fn table(head: &[(&str, Align)], rows: Vec<Vec<String>>) -> String {
             }
         }
     }
-    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    if text.is_empty() {
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
         text.push('\n');
     }
     text

@@ -105,7 +105,9 @@ fn the_same_bytes_from_anywhere() {
     std::fs::write(here.join("p/a.toml"), "[model]\nfile = \"a.gguf\"\n").unwrap();
     assert!(run_in(here, &["build", "p/a.toml", "--out", "one"]).status.success());
     assert!(run_in(&here.join("p"), &["build", "./a.toml", "--out", "../two"]).status.success());
-    for name in ["docker-compose.yml", "a.env", ".env", "composegen.lock", "Dockerfile", "entrypoint.sh"] {
+    for name in
+        ["docker-compose.yml", "a.env", ".env", "composegen.lock", "Dockerfile", "entrypoint.sh"]
+    {
         let read = |out: &str| std::fs::read(here.join(out).join(name)).unwrap();
         assert_eq!(read("one"), read("two"), "{name}");
     }
@@ -114,7 +116,8 @@ fn the_same_bytes_from_anywhere() {
 #[test]
 fn warnings_can_be_errors() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("a.toml"), "[model]\nfile = \"a.gguf\"\nquant = \"Q4_K_M\"\n").unwrap();
+    std::fs::write(dir.path().join("a.toml"), "[model]\nfile = \"a.gguf\"\nquant = \"Q4_K_M\"\n")
+        .unwrap();
     let code = |args: &[&str]| run_in(dir.path(), args).status.code().unwrap();
     assert_eq!(code(&["build", "a.toml", "--deny", "warnings"]), 1);
     assert!(!dir.path().join("deploy").exists());

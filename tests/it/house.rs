@@ -71,7 +71,12 @@ fn imports(text: &str) -> Vec<String> {
                     found.push(part.trim().split("::").next().unwrap_or("").to_owned());
                 }
             } else {
-                found.push(rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap().to_owned());
+                found.push(
+                    rest.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                        .next()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
     }

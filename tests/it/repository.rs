@@ -3,12 +3,12 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// The repository's top.
-pub fn root() -> &'static Utf8Path {
+pub(crate) fn root() -> &'static Utf8Path {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Files of one ending below a directory of the repository, sorted; not those of its subdirectories.
-pub fn files(dir: &str, ending: &str) -> Vec<Utf8PathBuf> {
+pub(crate) fn files(dir: &str, ending: &str) -> Vec<Utf8PathBuf> {
     let mut files: Vec<Utf8PathBuf> = std::fs::read_dir(root().join(dir))
         .unwrap()
         .map(|entry| Utf8PathBuf::from_path_buf(entry.unwrap().path()).unwrap())
@@ -20,7 +20,7 @@ pub fn files(dir: &str, ending: &str) -> Vec<Utf8PathBuf> {
 }
 
 /// Settings that put snapshots into `snapshots/<folder>/<name>.snap`.
-pub fn snapshots(folder: &str) -> insta::Settings {
+pub(crate) fn snapshots(folder: &str) -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(root().join("snapshots").join(folder));
     settings.set_prepend_module_to_snapshot(false);

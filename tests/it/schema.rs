@@ -28,7 +28,7 @@ fn the_codes_page_is_current() {
 fn the_exit_codes_page_is_current() {
     let mut text = "# Exit codes\n\n| code | meaning |\n|---|---|\n".to_owned();
     for (code, meaning) in composegen::exit::Exit::TABLE {
-        text += &format!("| {code} |{meaning} |\n");
+        text.push_str(&["| ", &code.to_string(), " |", meaning, " |\n"].concat());
     }
     current("docs/exit-codes.md", &text);
 }
