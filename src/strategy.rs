@@ -102,9 +102,21 @@ fn settings(preset: &Preset, host: Option<&Host>) -> Vec<Setting> {
             })
         });
         let Some((word, origin)) = set else { return };
+        let word = if BESIDE_THE_MODEL.contains(&emit.on) { below_models(&word) } else { word };
         settings.push(Setting::new(entry.table, entry.key, emit, word, origin));
     });
     settings
+}
+
+/// Flags whose files lie in the models directory.
+const BESIDE_THE_MODEL: &[&str] = &["--mmproj", "--lora", "--spec-draft-model"];
+
+/// The same files as the container sees them.
+fn below_models(word: &str) -> String {
+    let inside = |file: &str| {
+        if file.starts_with('/') { file.to_owned() } else { format!("/models/{file}") }
+    };
+    word.split(',').map(inside).collect::<Vec<_>>().join(",")
 }
 
 /// Where the preset places weights by itself, if it does.

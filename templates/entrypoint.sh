@@ -39,7 +39,7 @@ key() {
 
 health() {
     scheme=http
-    [ -z "${SSL_CERT_FILE-}" ] || scheme=https
+    [ -z "${LLAMA_SSL_CERT_FILE-}" ] || scheme=https
     set -- --fail --silent --show-error --insecure --max-time 4 --output /dev/null \
         "$scheme://127.0.0.1:${PORT:-{{ port }}}${API_PREFIX-}/health"
     if [ -r "$KEY" ]; then
@@ -97,7 +97,7 @@ rest=${EXTRA_ARGS-}
 word=
 open=
 while [ -n "$rest" ]; do
-    plain=${rest%%[\'\"\ $TAB$LF]*}
+    plain=${rest%%[\'\"\ "$TAB$LF"]*}
     if [ -n "$plain" ]; then
         word=$word$plain
         open=1
@@ -123,7 +123,7 @@ while [ -n "$rest" ]; do
                 case $rest in
                     \"*) rest=${rest#?} && break ;;
                     '\"'*) word=$word\" rest=${rest#??} ;;
-                    '\\'*) word=$word\\ rest=${rest#??} ;;
+                    \\\\*) word=$word\\ rest=${rest#??} ;;
                     *) word=$word\\ rest=${rest#?} ;;
                 esac
             done

@@ -47,7 +47,7 @@ key() {
 
 health() {
     scheme=http
-    [ -z "${SSL_CERT_FILE-}" ] || scheme=https
+    [ -z "${LLAMA_SSL_CERT_FILE-}" ] || scheme=https
     set -- --fail --silent --show-error --insecure --max-time 4 --output /dev/null \
         "$scheme://127.0.0.1:${PORT:-8080}${API_PREFIX-}/health"
     if [ -r "$KEY" ]; then
@@ -105,7 +105,7 @@ rest=${EXTRA_ARGS-}
 word=
 open=
 while [ -n "$rest" ]; do
-    plain=${rest%%[\'\"\ $TAB$LF]*}
+    plain=${rest%%[\'\"\ "$TAB$LF"]*}
     if [ -n "$plain" ]; then
         word=$word$plain
         open=1
@@ -131,7 +131,7 @@ while [ -n "$rest" ]; do
                 case $rest in
                     \"*) rest=${rest#?} && break ;;
                     '\"'*) word=$word\" rest=${rest#??} ;;
-                    '\\'*) word=$word\\ rest=${rest#??} ;;
+                    \\\\*) word=$word\\ rest=${rest#??} ;;
                     *) word=$word\\ rest=${rest#?} ;;
                 esac
             done

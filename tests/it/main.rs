@@ -8,6 +8,7 @@
     reason = "tests may fail loudly, and they read files and the environment"
 )]
 
+mod chain;
 mod cli;
 mod examples;
 mod house;
@@ -16,3 +17,4 @@ mod presets;
 mod rejects;
 mod repository;
 mod schema;
+mod tools;
