@@ -17,3 +17,6 @@ pub mod preset;
 
 // Thinking.
 pub mod plan;
+
+// Edges.
+pub mod store;
