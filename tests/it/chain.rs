@@ -18,8 +18,13 @@ use crate::tools;
 fn compiled(dir: &Utf8Path, presets: &[Utf8PathBuf]) -> Compiled {
     let load = |path: &Utf8Path| std::fs::read_to_string(dir.join(path));
     let mut library = Library::new(&load);
-    let request =
-        Request { presets, out: Utf8Path::new("out"), here: dir, pinned: &Resolved::default() };
+    let request = Request {
+        presets,
+        out: Utf8Path::new("out"),
+        here: dir,
+        pinned: &Resolved::default(),
+        placements: &BTreeMap::new(),
+    };
     let result = compile(&mut library, request).unwrap();
     result.unwrap_or_else(|| panic!("{presets:?}: {:?}", library.findings))
 }
