@@ -59,7 +59,7 @@ fn placement(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Placement {
         Some(word) if word.get_ref().as_str() == Some("auto") => {
             let at = reader.location(word);
             Placement {
-                auto: Some(Set { value: true, at, items: Vec::new() }),
+                auto: Some(Box::new(Set { value: true, at, items: Vec::new() })),
                 ..Placement::default()
             }
         }
