@@ -21,6 +21,15 @@ pub use value::{Kind, Number, Value};
 pub struct Set<T> {
     pub value: T,
     pub at: Location,
+    /// Of a list, where each item stands.
+    pub items: Vec<Location>,
+}
+
+impl<T> Set<T> {
+    /// Where an item of a list stands; the whole value where it is no list.
+    pub fn item(&self, index: usize) -> Location {
+        self.items.get(index).unwrap_or(&self.at).clone()
+    }
 }
 
 /// What a file may say about a key.

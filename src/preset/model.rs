@@ -7,6 +7,8 @@ table! {
     pub struct Model {
         /// File name of the GGUF, relative to the models directory; of a split model the first part (`-00001-of-`).
         file: String => "--model";
+        /// The GGUF's header for planning, relative to this preset; without it the file in the models directory is read.
+        header: String;
         /// The model's name as people say it.
         name: String;
         /// Quantization as its publisher names it.
@@ -16,7 +18,7 @@ table! {
         /// Number of blocks (`<arch>.block_count`).
         layers: i64, 1 ..= 512;
         /// Context length that the model was trained for, in tokens.
-        context_length: i64, 1 ..= 16777216;
+        context_length: i64, 1 ..= 16_777_216;
         /// Vision projector beside the model.
         mmproj: String => "--mmproj";
         /// Whether the projector runs on the GPU.

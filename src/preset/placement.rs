@@ -17,6 +17,11 @@ choice! {
 }
 
 choice! {
+    /// The smallest piece that a planned placement moves.
+    pub enum Granularity { Layer = "layer", Tensor = "tensor", }
+}
+
+choice! {
     /// A switch that takes its word as a value.
     pub enum OnOff { On = "on", Off = "off", }
 }
@@ -62,6 +67,12 @@ impl Value for GpuLayers {
 table! {
     /// Which weights live on which device, and how they get there.
     pub struct Placement {
+        /// Let composegen plan the placement when it builds, from the model's header; the result is locked.
+        auto: bool;
+        /// MiB to leave free on each GPU, for `auto`; one number holds for all.
+        margin: Vec<u32>, 0 ..= 1_048_576;
+        /// What `auto` moves: whole layers, or single expert tensors where that pays.
+        granularity: Granularity;
         /// Whole layers per GPU, counted from layer 0 in device order; routed experts of all other layers stay in
         /// system memory. `[13, 6]` becomes the `-ot` that `composegen ot 13 6` prints.
         layers: Vec<u32>, 0 ..= 512;
@@ -72,7 +83,7 @@ table! {
         /// Distribution over several GPUs.
         split_mode: SplitMode => "--split-mode";
         /// Share of each GPU; whole numbers that add up to the layers plus one are exact layer counts.
-        tensor_split: Vec<Number>, 0.0 ..= 1000000.0 => "--tensor-split";
+        tensor_split: Vec<Number>, 0.0 ..= 1_000_000.0 => "--tensor-split";
         /// The GPU of `split_mode = "none"`.
         main_gpu: i64, 0 ..= 15 => "--main-gpu";
         /// Devices to use, in order.
@@ -86,9 +97,9 @@ table! {
         /// Let llama-server find the placement at start.
         fit: OnOff => "--fit";
         /// MiB to leave free per device, for `fit`.
-        fit_target: Vec<u32>, 0 ..= 1048576 => "--fit-target";
+        fit_target: Vec<u32>, 0 ..= 1_048_576 => "--fit-target";
         /// Smallest context that `fit` may choose.
-        fit_ctx: i64, 256 ..= 16777216 => "--fit-ctx";
+        fit_ctx: i64, 256 ..= 16_777_216 => "--fit-ctx";
         /// Run large batches of weights in system memory on the first GPU.
         op_offload: bool => "--op-offload" / "--no-op-offload";
         /// Repack weights for the CPU's kernels.

@@ -64,8 +64,8 @@ impl<'a> Library<'a> {
         let mut merged = (*own).clone();
         let mut chain = vec![path.clone()];
         let mut here = path.clone();
-        let mut extends = own.head.extends.clone();
-        while let Some(name) = extends {
+        let mut last = own.clone();
+        while let Some(name) = last.head.extends.clone() {
             let parent_path = named(&here, "", &name.value);
             if chain.contains(&parent_path) {
                 let circle = chain
@@ -86,7 +86,7 @@ impl<'a> Library<'a> {
             };
             inputs.push(file);
             merged = merged.inherit(&parent);
-            extends = parent.head.extends.clone();
+            last = parent;
             chain.push(parent_path.clone());
             here = parent_path;
         }

@@ -12,7 +12,7 @@ pub fn text() -> String {
     for (name, table) in tables() {
         properties.insert(name.to_owned(), table);
     }
-    schema::document("composegen preset", "One strategy of serving one model.", properties)
+    schema::document("composegen preset", "One strategy of serving one model.", &properties)
 }
 
 fn tables() -> Vec<(&'static str, Json)> {
@@ -20,7 +20,10 @@ fn tables() -> Vec<(&'static str, Json)> {
     vec![
         ("model", schema::object::<super::model::Model>()),
         ("context", schema::object::<super::context::Context>()),
-        ("placement", schema::object::<super::placement::Placement>()),
+        (
+            "placement",
+            json!({ "anyOf": [schema::object::<super::placement::Placement>(), { "const": "auto" }] }),
+        ),
         ("batching", schema::object::<super::batching::Batching>()),
         ("sampling", schema::object::<super::sampling::Sampling>()),
         ("chat", schema::object::<super::chat::Chat>()),
