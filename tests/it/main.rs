@@ -17,4 +17,5 @@ mod presets;
 mod rejects;
 mod repository;
 mod schema;
+mod store;
 mod tools;
