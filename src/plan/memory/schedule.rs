@@ -25,7 +25,7 @@ impl Rig {
         (0u8..).map(Place).zip(self.capabilities.iter().copied())
     }
 
-    fn supports(&self, graph: &Graph, id: Id, place: Place) -> bool {
+    pub(super) fn supports(&self, graph: &Graph, id: Id, place: Place) -> bool {
         self.capabilities
             .get(usize::from(place.0))
             .is_none_or(|capability| cuda::supports(graph, id, place, *capability))
@@ -101,9 +101,10 @@ fn preferred(graph: &Graph, rig: &Rig, id: Id) -> Option<Place> {
     Some(place)
 }
 
-type Places = Vec<Option<Place>>;
+pub(super) type Places = Vec<Option<Place>>;
 
-fn assign(graph: &Graph, rig: &Rig) -> Places {
+/// The backend of every tensor.
+pub(super) fn assign(graph: &Graph, rig: &Rig) -> Places {
     let mut places: Places = vec![None; graph.len()];
     for id in graph.leafs.iter().chain(&graph.nodes) {
         if let Some(slot) = places.get_mut(id.index()) {
@@ -128,7 +129,7 @@ fn assign(graph: &Graph, rig: &Rig) -> Places {
     places
 }
 
-fn at(places: &Places, id: Id) -> Option<Place> {
+pub(super) fn at(places: &Places, id: Id) -> Option<Place> {
     places.get(id.index()).copied().flatten()
 }
 
