@@ -10,4 +10,5 @@ pub mod diagnostic;
 pub mod units;
 
 // Reading.
+pub mod gguf;
 pub mod hardware;
