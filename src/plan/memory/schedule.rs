@@ -54,7 +54,7 @@ pub(super) struct Scheduled {
 }
 
 pub(super) fn schedule(graph: &mut Graph, rig: &Rig) -> Scheduled {
-    let places = assign(graph, rig);
+    let places = assign(graph, rig, Pins::Forgotten);
     let uses = fuse::Uses::count(graph);
     let mut copies = Copies::new(graph.len(), rig);
     let splits = split(graph, rig, &places, &mut copies);
@@ -103,12 +103,23 @@ fn preferred(graph: &Graph, rig: &Rig, id: Id) -> Option<Place> {
 
 pub(super) type Places = Vec<Option<Place>>;
 
+/// Whether the backends that llama.cpp demands for single nodes are still known.
+///
+/// Its dry run resets the scheduler between building a graph and measuring it, and so forgets them. The same
+/// graph is allocated with them later, which takes a little less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pins {
+    Kept,
+    Forgotten,
+}
+
 /// The backend of every tensor.
-pub(super) fn assign(graph: &Graph, rig: &Rig) -> Places {
+pub(super) fn assign(graph: &Graph, rig: &Rig, pins: Pins) -> Places {
     let mut places: Places = vec![None; graph.len()];
     for id in graph.leafs.iter().chain(&graph.nodes) {
         if let Some(slot) = places.get_mut(id.index()) {
-            *slot = graph[*id].pinned.or_else(|| preferred(graph, rig, *id));
+            let pinned = graph[*id].pinned.filter(|_| pins == Pins::Kept);
+            *slot = pinned.or_else(|| preferred(graph, rig, *id));
         }
     }
     let work: Vec<Id> = graph.nodes.iter().copied().filter(|id| !graph[*id].op.is_view()).collect();

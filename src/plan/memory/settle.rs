@@ -7,7 +7,7 @@ use super::devices;
 use super::graph::{Place, Ty};
 use super::keys;
 use super::request::{FlashAttention, GpuLayers, Request, SplitMode};
-use super::schedule::{self, Rig};
+use super::schedule::{self, Pins, Rig};
 use super::setup::{Rotation, Setup};
 use super::weights::{self, Rules, Weights};
 use super::{DeviceMemory, Estimate, EstimateError, HostMemory};
@@ -88,7 +88,7 @@ pub(super) fn estimate(
 
 /// llama.cpp keeps flash attention only if each block's own device can run it.
 fn runs_where_the_layers_are(built: &Built, rig: &Rig, places: &[Place]) -> bool {
-    let assigned = schedule::assign(&built.graph, rig);
+    let assigned = schedule::assign(&built.graph, rig, Pins::Kept);
     built
         .flash_nodes
         .iter()
