@@ -4,6 +4,7 @@ pub mod compose;
 pub mod environment;
 pub mod image;
 pub mod knob;
+pub mod memory;
 pub mod pattern;
 
 use crate::diagnostic::{Code, Diagnostic, Location};
