@@ -5,7 +5,7 @@ use super::super::keys;
 use super::attention::Attention;
 use super::experts::{Experts, Gating};
 use super::recipe::{EmbeddingScale, Mixer, QkNorm, Recipe, Rope, Rows, Shared};
-use super::{Builder, Place};
+use super::Builder;
 
 impl Builder<'_> {
     pub(super) fn decoder(&mut self, recipe: &Recipe, layers: &[usize]) -> Option<()> {
@@ -127,10 +127,9 @@ impl Builder<'_> {
     }
 
     /// The frequency factors of the file, of which every device holds a copy.
-    fn rope_factors(&mut self, il: usize) -> Option<Id> {
+    pub(super) fn rope_factors(&mut self, il: usize) -> Option<Id> {
         let index = self.names.other("rope_freqs.weight")?;
-        let place = self.place_of(il);
-        self.resident(index, place)
+        self.copy_at(index, self.place_of(il))
     }
 
     fn mixture(&mut self, recipe: &Recipe, il: usize, x: Id) -> Option<Id> {
@@ -243,7 +242,6 @@ impl Builder<'_> {
             return Some(head);
         }
         let index = self.names.other("token_embd.weight")?;
-        let place: Place = self.setup.tied_output;
-        self.resident(index, place)
+        self.copy_at(index, self.setup.tied_output)
     }
 }
