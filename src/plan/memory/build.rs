@@ -32,7 +32,7 @@ pub(super) struct Builder<'a> {
     homes: &'a [Option<Place>],
     names: &'a Names,
     inputs: Inputs,
-    weights: HashMap<usize, Id>,
+    weights: HashMap<(usize, Place), Id>,
     /// Every flash attention with its block.
     flash_nodes: Vec<(Id, usize)>,
 }
@@ -104,24 +104,23 @@ pub(super) fn graph(plan: Plan<'_>, layers: &[usize]) -> Option<Built> {
 
 impl Builder<'_> {
     fn weight(&mut self, index: usize) -> Option<Id> {
-        if let Some(id) = self.weights.get(&index) {
-            return Some(*id);
-        }
-        let tensor = self.model.tensors.get(index)?;
         let place = (*self.homes.get(index)?)?;
-        let id = self.resident(index, place)?;
-        let _ = tensor;
-        self.weights.insert(index, id);
-        Some(id)
+        self.copy_at(index, place)
     }
 
-    fn resident(&mut self, index: usize, place: Place) -> Option<Id> {
+    /// The tensor as it lies on one device; some lie on several.
+    fn copy_at(&mut self, index: usize, place: Place) -> Option<Id> {
+        if let Some(id) = self.weights.get(&(index, place)) {
+            return Some(*id);
+        }
         let tensor = self.model.tensors.get(index)?;
         let layout = tensor.dtype.layout()?;
         let size = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let ty = Ty::new(tensor.dtype.0, size(layout.block_len), size(layout.block_bytes));
         let ne = [0, 1, 2, 3].map(|i| tensor.dim(i));
-        Some(self.g.resident(ty, ne, Home::Weight(place)))
+        let id = self.g.resident(ty, ne, Home::Weight(place));
+        self.weights.insert((index, place), id);
+        Some(id)
     }
 
     /// The tensor `blk.il.base`.

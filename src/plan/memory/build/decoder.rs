@@ -4,8 +4,10 @@ use super::super::graph::{Id, Op};
 use super::super::keys;
 use super::attention::Attention;
 use super::experts::{Experts, Gating};
-use super::recipe::{EmbeddingScale, Mixer, QkNorm, Recipe, Rope, Rows, Shared};
-use super::{Builder, Place};
+use super::recipe::{
+    EmbeddingScale, Joint, Mixer, OutputGate, QkNorm, Recipe, Rope, Rows, Shared, Tempering,
+};
+use super::Builder;
 
 impl Builder<'_> {
     pub(super) fn decoder(&mut self, recipe: &Recipe, layers: &[usize]) -> Option<()> {
@@ -23,20 +25,24 @@ impl Builder<'_> {
 
     fn block(&mut self, recipe: &Recipe, il: usize, x: Id, dropping: bool) -> Option<Id> {
         let mut residual = x;
-        let mut cur = match recipe.attn_norm {
+        let normed = match recipe.attn_norm {
             Some(name) => self.norm(recipe.norm, x, il, name),
             None => x,
         };
-        let normed = cur;
-        cur = match recipe.mixer {
-            Mixer::Attention => self.self_attention(recipe, il, cur)?,
-            Mixer::Latent => self.latent(il, cur)?,
-            Mixer::Delta => self.delta(il, cur)?,
+        let mut side = normed;
+        let mut cur = match recipe.mixer {
+            Mixer::Attention => self.self_attention(recipe, il, normed)?,
+            Mixer::Latent => self.latent(il, normed)?,
+            Mixer::Delta => self.delta(il, normed)?,
         };
         if dropping {
             let ids = self.out_ids();
             cur = self.g.get_rows(cur, ids);
             residual = self.g.get_rows(residual, ids);
+            side = self.g.get_rows(side, ids);
+        }
+        if recipe.joint != Joint::Sequential {
+            return self.parallel(recipe, il, [residual, side, cur]);
         }
         if let Some(name) = recipe.attn_post_norm {
             cur = self.norm(recipe.norm, cur, il, name);
@@ -44,22 +50,48 @@ impl Builder<'_> {
         if recipe.residual_scaled {
             cur = self.g.unary(Op::Scale, cur);
         }
-        let _ = normed;
         let joined = self.g.add2(cur, residual);
         cur = match recipe.ffn_norm {
-            Some(name) => self.norm(recipe.norm, joined, il, name),
-            None => joined,
+            Some(name) if self.has(il, &format!("{name}.weight")) || recipe.norm == Op::Norm => {
+                self.norm(recipe.norm, joined, il, name)
+            }
+            _ => joined,
         };
+        // Without its own norm StableLM's network works on attention's input.
+        if self.model.architecture == "stablelm" && !self.has(il, "ffn_norm.weight") {
+            cur = side;
+        }
         cur = self.mixture(recipe, il, cur)?;
         if let Some(name) = recipe.ffn_post_norm {
             let weight = self.w(il, &format!("{name}.weight"));
-            // llama.cpp gives these norms no block number, so that they are not pinned.
-            cur = self.norm_with(recipe.norm, cur, weight, None, None);
+            let il = Some(il).filter(|_| recipe.ffn_post_norm_pinned);
+            cur = self.norm_with(recipe.norm, cur, weight, None, il);
         }
         if recipe.residual_scaled {
             cur = self.g.unary(Op::Scale, cur);
         }
-        Some(self.g.add2(cur, joined))
+        Some(if recipe.residual_first {
+            self.g.add2(joined, cur)
+        } else {
+            self.g.add2(cur, joined)
+        })
+    }
+
+    /// Attention and network side by side.
+    fn parallel(
+        &mut self,
+        recipe: &Recipe,
+        il: usize,
+        [input, normed, attention]: [Id; 3],
+    ) -> Option<Id> {
+        let network = self.mixture(recipe, il, normed)?;
+        let [first, second, third] = match recipe.joint {
+            Joint::NetworkFirst => [network, attention, input],
+            Joint::AttentionFirst => [attention, network, input],
+            Joint::NormedInput | Joint::Sequential => [network, input, attention],
+        };
+        let sum = self.g.add2(first, second);
+        Some(self.g.add2(sum, third))
     }
 
     fn self_attention(&mut self, recipe: &Recipe, il: usize, x: Id) -> Option<Id> {
@@ -91,7 +123,13 @@ impl Builder<'_> {
             let (pos, factors) = (self.pos(), self.rope_factors(il));
             q = self.g.rope(q, pos, factors);
             k = self.g.rope(k, pos, factors);
-        } else if recipe.tempered {
+        }
+        let tempered = match recipe.tempering {
+            Tempering::None => false,
+            Tempering::All => true,
+            Tempering::Unrotated => !rotated,
+        };
+        if tempered {
             let scale = self.attn_scale();
             q = self.g.mul(q, scale);
         }
@@ -106,13 +144,31 @@ impl Builder<'_> {
             q = self.g.unary(Op::Scale, q);
         }
         let sinks = self.w(il, "attn_sinks.weight");
+        let gated = recipe.output_gate != OutputGate::None && self.has(il, "attn_gate.weight");
         let how = Attention {
-            out: Some("attn_output"),
+            out: Some("attn_output").filter(|_| !gated),
             sinks,
             soft_cap: recipe.soft_cap,
             ..Attention::default()
         };
-        self.attention(il, [q, k, v], how)
+        let mut cur = self.attention(il, [q, k, v], how)?;
+        if gated {
+            let gate = self.linear(il, "attn_gate", x)?;
+            let gate = self.g.unary(Op::Sigmoid, gate);
+            cur = if recipe.output_gate == OutputGate::Heads {
+                let each = self.g.reshape(cur, [heads.value, heads.q, tokens, 1]);
+                let gate = self.g.reshape(gate, [1, heads.q, tokens, 1]);
+                let each = self.g.mul(each, gate);
+                self.g.reshape(each, [heads.value * heads.q, tokens, 1, 1])
+            } else {
+                self.g.mul(cur, gate)
+            };
+            cur = self.linear(il, "attn_output", cur)?;
+        }
+        if recipe.scaled_attention {
+            cur = self.g.unary(Op::Scale, cur);
+        }
+        Some(cur)
     }
 
     fn head_norms(&mut self, recipe: &Recipe, il: usize, [q, k]: [Id; 2]) -> [Id; 2] {
@@ -127,10 +183,17 @@ impl Builder<'_> {
     }
 
     /// The frequency factors of the file, of which every device holds a copy.
-    fn rope_factors(&mut self, il: usize) -> Option<Id> {
-        let index = self.names.other("rope_freqs.weight")?;
-        let place = self.place_of(il);
-        self.resident(index, place)
+    pub(super) fn rope_factors(&mut self, il: usize) -> Option<Id> {
+        let index = self.names.other("rope_freqs.weight").or_else(|| {
+            let trained = self.model.arch_u64("rope.scaling.original_context_length");
+            let long = self.setup.cells > trained.unwrap_or(self.model.context_length);
+            self.names.other(if long {
+                "rope_factors_long.weight"
+            } else {
+                "rope_factors_short.weight"
+            })
+        })?;
+        self.copy_at(index, self.place_of(il))
     }
 
     fn mixture(&mut self, recipe: &Recipe, il: usize, x: Id) -> Option<Id> {
@@ -172,10 +235,9 @@ impl Builder<'_> {
     fn routing(&self, recipe: &Recipe, il: usize) -> Option<Experts> {
         let key = |key: &str| self.model.arch_u64(key);
         let router = self.names.block(il, "ffn_gate_inp.weight")?;
-        let gating = match key("expert_gating_func").filter(|func| *func > 0) {
-            Some(func) if recipe.normalized.is_none() => func,
-            _ => recipe.gating,
-        };
+        let gating = key("expert_gating_func")
+            .filter(|func| *func > 0 && recipe.reads_gating)
+            .unwrap_or(recipe.gating);
         let scale = keys::float(self.model, "expert_weights_scale").unwrap_or(0.0);
         Some(Experts {
             count: self.model.tensors.get(router)?.dim(1),
@@ -243,7 +305,6 @@ impl Builder<'_> {
             return Some(head);
         }
         let index = self.names.other("token_embd.weight")?;
-        let place: Place = self.setup.tied_output;
-        self.resident(index, place)
+        self.copy_at(index, self.setup.tied_output)
     }
 }
