@@ -18,6 +18,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::cli::{Cli, Command};
 use crate::diagnostic::{Diagnostic, Severity, Sources};
 use crate::exit::Exit;
+use crate::store::StoreError;
 use crate::terminal::{self, Terminal};
 
 pub use explain::page as codes_page;
@@ -41,6 +42,12 @@ pub enum Failure {
     Output(#[from] io::Error),
     #[error("{0}")]
     File(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::File(error.to_string())
+    }
 }
 
 impl Failure {

@@ -6,6 +6,7 @@
 mod compose;
 pub mod dockerfile;
 mod dotenv;
+pub mod entrypoint;
 pub mod filter;
 pub mod plain;
 
@@ -31,6 +32,8 @@ pub fn render(
     let mut artifacts = vec![
         finish("Dockerfile", dockerfile::dockerfile(&plan.image, &shared))?,
         finish("Dockerfile.dockerignore", dockerfile::dockerignore(&plan.image, &shared))?,
+        finish("entrypoint.sh", entrypoint::entrypoint(&shared, &plan.knobs, plan.image.port))?
+            .executable(),
         finish("docker-compose.yml", compose::compose(&shared, &plan.compose))?,
     ];
     for (environment, strategy) in plan.environments.iter().zip(&plan.strategies) {

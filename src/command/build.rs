@@ -18,7 +18,7 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
         (None, Some(first)) => Utf8Path::new("deploy").join(first.file_stem().unwrap_or("preset")),
         (None, None) => return Ok(()),
     };
-    let directory = Directory::open(&out)?;
+    let directory = Directory::read(&out, terminal)?;
     let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let deny = args.deny.deny.is_some();
     let made = compile_into(&presets, &out, &here()?, &pinned, deny, terminal)?;

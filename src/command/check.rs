@@ -1,5 +1,6 @@
 //! `composegen check`: compiles again and compares.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -44,7 +45,7 @@ pub(super) fn run(args: &Check, terminal: &mut Terminal) -> Result<(), Failure> 
 
 /// How many files differ; the differences go to standard output.
 fn check(dir: &Utf8Path, deny: bool, terminal: &mut Terminal) -> Result<usize, Failure> {
-    if store::is_interrupted(dir) {
+    if store::interrupted(dir) {
         return Err(Failure::OutOfDate(format!(
             "`{dir}` was left in the middle of being written; `composegen build` finishes it"
         )));
@@ -74,8 +75,9 @@ fn check(dir: &Utf8Path, deny: bool, terminal: &mut Terminal) -> Result<usize, F
             write!(terminal.out, "{diff}")?;
         }
     }
-    let made = |path: &Utf8PathBuf| expected.iter().any(|artifact| artifact.path == *path);
-    for stale in lock.outputs.keys().filter(|path| !made(path) && dir.join(path).exists()) {
+    let made: HashSet<&Utf8PathBuf> = expected.iter().map(|artifact| &artifact.path).collect();
+    for stale in lock.outputs.keys().filter(|path| !made.contains(path) && dir.join(path).exists())
+    {
         differ += 1;
         writeln!(terminal.out, "{} is no longer generated", dir.join(stale))?;
     }

@@ -1,5 +1,8 @@
 //! An output directory: what its lock says, what is compiled for it, how it is written.
 
+use std::collections::HashSet;
+use std::io::Write as _;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Failure, load, report};
@@ -7,10 +10,10 @@ use crate::artifact::Artifact;
 use crate::compile::{CompileError, Compiled, Request, compile};
 use crate::lock::{self, Lock, Resolved};
 use crate::preset::resolve::Library;
-use crate::store;
+use crate::store::{self, Recovery};
 use crate::terminal::Terminal;
 
-/// A directory that is written by `build` and `update` and compared by `check`.
+/// A directory that is written by `build` and `update`.
 pub(super) struct Directory<'a> {
     pub(super) path: &'a Utf8Path,
     /// Absent where nothing was built yet.
@@ -18,31 +21,42 @@ pub(super) struct Directory<'a> {
 }
 
 impl<'a> Directory<'a> {
-    /// Finishes or undoes what an interrupted run left, and reads the lock file.
-    pub(super) fn open(path: &'a Utf8Path) -> Result<Self, Failure> {
-        store::recover(path).map_err(|error| Failure::File(error.to_string()))?;
+    /// Finishes what an interrupted run left, and reads the lock file. Creates nothing.
+    pub(super) fn read(path: &'a Utf8Path, terminal: &mut Terminal) -> Result<Self, Failure> {
+        if store::interrupted(path) {
+            let directory = store::open(path)?;
+            if let Recovery::Finished { saved } = directory.recovery() {
+                writeln!(terminal.err, "note: {path}: finished an interrupted build")?;
+                for file in saved {
+                    writeln!(terminal.err, "note: {path}: your edit is kept in {file}")?;
+                }
+            }
+        }
         Ok(Self { path, lock: read_lock(path)? })
     }
 
     /// Writes the set, or refuses where that would overwrite what somebody wrote. Returns how many files changed.
     pub(super) fn write(&self, made: &Compiled, force: bool) -> Result<usize, Failure> {
+        let directory = store::open(self.path)?;
         let known = self.lock.as_ref().map(|lock| lock.outputs.clone()).unwrap_or_default();
-        let mut files = made.artifacts.clone();
-        files.push(lock_of(made, self.lock.as_ref()));
-        let failure = |error: store::StoreError| Failure::File(error.to_string());
-        let edited = store::edited(self.path, &known, &files).map_err(failure)?;
+        let edited = store::edited(self.path, &known, &made.artifacts)?;
         if !force && !edited.is_empty() {
-            let list: Vec<String> = edited.iter().map(|file| format!("  {file}")).collect();
+            let list = edited.iter().map(|file| {
+                let why = if file.foreign { "not written by composegen" } else { "edited since" };
+                format!("  {} ({why})", self.path.join(&file.path))
+            });
             return Err(Failure::Edited(format!(
-                "these files were not written by composegen, or were edited since:\n{}\n\
-                 nothing was written; move the change into the preset, or overwrite with --force",
-                list.join("\n")
+                "these files would be overwritten:\n{}\nnothing was written; move the change into \
+                 the preset, or overwrite with --force",
+                list.collect::<Vec<_>>().join("\n")
             )));
         }
-        let stale: Vec<Utf8PathBuf> =
-            known.into_keys().filter(|old| !files.iter().any(|new| new.path == *old)).collect();
-        let written = store::commit(self.path, &files, &stale).map_err(failure)?;
-        Ok(written.changed)
+        let mut files = made.artifacts.clone();
+        files.push(lock_of(made, self.lock.as_ref()));
+        let new: HashSet<&Utf8PathBuf> = files.iter().map(|file| &file.path).collect();
+        let stale: Vec<Utf8PathBuf> = known.into_keys().filter(|old| !new.contains(old)).collect();
+        let written = directory.commit(&files, &stale)?;
+        Ok(written.written.len() + written.removed.len())
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn run(args: &Update, terminal: &mut Terminal) -> Result<(), Failure>
 
 /// Whether everything could be resolved.
 fn update(dir: &Utf8Path, force: bool, terminal: &mut Terminal) -> Result<bool, Failure> {
-    let mut directory = Directory::open(dir)?;
+    let mut directory = Directory::read(dir, terminal)?;
     let Some(lock) = &mut directory.lock else { return Ok(true) };
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
     let loose = compile_into(&presets, dir, &here()?, &Resolved::default(), false, terminal)?;
