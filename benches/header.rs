@@ -2,6 +2,11 @@
 //!
 //! Without files it writes a header as large as that of a 60 GB model and reads it back from the page cache.
 #![expect(clippy::print_stdout, reason = "the figure is the output")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the writer is that of the tests"
+)]
 
 use std::time::{Duration, Instant};
 

@@ -194,7 +194,8 @@ impl Model {
 
     /// Bytes of all tensors.
     pub fn bytes(&self) -> Bytes {
-        self.tensors.iter().map(|tensor| tensor.bytes).sum()
+        let sizes = self.tensors.iter().map(|tensor| tensor.bytes);
+        sizes.fold(Bytes::ZERO, Bytes::saturating_add)
     }
 
     fn scalars(&mut self) {

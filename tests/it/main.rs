@@ -1,3 +1,11 @@
 //! One integration crate: it links once, and each module is one promise of the project.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests may fail loudly, and they read files and the environment"
+)]
 
 mod gguf;

@@ -103,7 +103,9 @@ impl Synthetic {
         self.tensors += 1;
         text(&mut self.infos, name);
         self.infos.extend(u32::try_from(dims.len()).unwrap().to_le_bytes());
-        dims.iter().for_each(|dim| self.infos.extend(dim.to_le_bytes()));
+        for dim in dims {
+            self.infos.extend(dim.to_le_bytes());
+        }
         self.infos.extend(dtype.0.to_le_bytes());
         self.infos.extend(offset.to_le_bytes());
         self
@@ -146,15 +148,15 @@ impl Synthetic {
             Value::U64(v) => (kind(out, 10), out.extend(v.to_le_bytes())).1,
             Value::U32s(v) => {
                 array(out, 4, v.len());
-                v.iter().for_each(|v| out.extend(v.to_le_bytes()));
+                out.extend(v.iter().flat_map(|v| v.to_le_bytes()));
             }
             Value::I32s(v) => {
                 array(out, 5, v.len());
-                v.iter().for_each(|v| out.extend(v.to_le_bytes()));
+                out.extend(v.iter().flat_map(|v| v.to_le_bytes()));
             }
             Value::F32s(v) => {
                 array(out, 6, v.len());
-                v.iter().for_each(|v| out.extend(v.to_le_bytes()));
+                out.extend(v.iter().flat_map(|v| v.to_le_bytes()));
             }
             Value::Bools(v) => {
                 array(out, 7, v.len());
@@ -162,7 +164,9 @@ impl Synthetic {
             }
             Value::Texts(v) => {
                 array(out, 8, v.len());
-                v.iter().for_each(|v| text(out, v));
+                for v in v {
+                    text(out, v);
+                }
             }
         }
     }
