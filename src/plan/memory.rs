@@ -25,7 +25,7 @@ pub use request::{
 
 use serde::Serialize;
 
-use crate::gguf::Model;
+use crate::gguf::{Model, Tensor};
 use crate::hardware::Gpu;
 use crate::units::Bytes;
 
@@ -83,4 +83,14 @@ pub fn estimate(
     request: &Request,
 ) -> Result<Estimate, EstimateError> {
     settle::estimate(model, gpus, request)
+}
+
+/// What a tensor takes in a GPU's buffer, padding included.
+pub fn tensor_bytes(tensor: &Tensor) -> Bytes {
+    Bytes(weights::size(tensor, true))
+}
+
+/// What each block's cache and states take on the GPU that the block is computed on.
+pub fn block_contexts(model: &Model, request: &Request) -> Vec<Bytes> {
+    settle::contexts(model, request).into_iter().map(Bytes).collect()
 }

@@ -10,6 +10,7 @@
 
 mod cli;
 mod examples;
+mod gguf;
 mod house;
 mod pattern;
 mod presets;

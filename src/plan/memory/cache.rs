@@ -4,7 +4,7 @@ use super::cuda;
 use super::graph::{Place, Ty};
 use super::schedule::Rig;
 use super::setup::Setup;
-use crate::gguf::Model;
+use crate::gguf::{Layer, Model};
 
 /// On every GPU, then on the host.
 pub(super) fn bytes(model: &Model, setup: &Setup, rig: &Rig) -> Vec<u64> {
@@ -16,23 +16,31 @@ pub(super) fn bytes(model: &Model, setup: &Setup, rig: &Rig) -> Vec<u64> {
         } else {
             host
         };
-        let Some(sum) = bytes.get_mut(usize::from(place.0)) else { continue };
-        if let Some(cache) = layer.cache {
-            let cells = if layer.sliding { setup.cells_swa } else { setup.cells };
-            let rows = cells * setup.streams;
-            *sum += tensor(setup.type_k, cache.key, rows, place, host);
-            if cache.value > 0 {
-                let width = if setup.transposed { setup.widest_values } else { cache.value };
-                *sum += tensor(setup.type_v, width, rows, place, host);
-            }
-        }
-        if let Some(state) = layer.state {
-            for width in [state.conv, state.ssm] {
-                *sum += tensor(Ty::F32, width, setup.sequences, place, host);
-            }
+        if let Some(sum) = bytes.get_mut(usize::from(place.0)) {
+            *sum += block(layer, setup, place, host);
         }
     }
     bytes
+}
+
+/// What one block keeps.
+pub(super) fn block(layer: &Layer, setup: &Setup, place: Place, host: Place) -> u64 {
+    let mut sum = 0;
+    if let Some(cache) = layer.cache {
+        let cells = if layer.sliding { setup.cells_swa } else { setup.cells };
+        let rows = cells * setup.streams;
+        sum += tensor(setup.type_k, cache.key, rows, place, host);
+        if cache.value > 0 {
+            let width = if setup.transposed { setup.widest_values } else { cache.value };
+            sum += tensor(setup.type_v, width, rows, place, host);
+        }
+    }
+    if let Some(state) = layer.state {
+        for width in [state.conv, state.ssm] {
+            sum += tensor(Ty::F32, width, setup.sequences, place, host);
+        }
+    }
+    sum
 }
 
 fn tensor(ty: Ty, width: u64, rows: u64, place: Place, host: Place) -> u64 {

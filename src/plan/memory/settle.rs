@@ -11,7 +11,7 @@ use super::schedule::{self, Pins, Rig};
 use super::setup::{Rotation, Setup};
 use super::weights::{self, Rules, Weights};
 use super::{DeviceMemory, Estimate, EstimateError, HostMemory};
-use crate::gguf::{DType, Model};
+use crate::gguf::{DType, Layer, Model};
 use crate::hardware::Gpu;
 use crate::units::Bytes;
 
@@ -84,6 +84,23 @@ pub(super) fn estimate(
         },
         flash_attn: setup.flash,
     })
+}
+
+/// What each block keeps on the GPU that it is computed on.
+pub(super) fn contexts(model: &Model, request: &Request) -> Vec<u64> {
+    let (gpu, host) = (Place(0), Place(1));
+    let blocks = model.block_count as usize;
+    if !request.kv_offload {
+        return vec![0; blocks];
+    }
+    let places = vec![gpu; blocks + 1];
+    let weights = Weights { homes: Vec::new(), tied_output: gpu, bytes: Vec::new() };
+    let setup = settle(model, request, &places, &weights, true);
+    let keep = |layer: &Layer| match layer.nextn {
+        true => 0,
+        false => cache::block(layer, &setup, gpu, host),
+    };
+    model.layers.iter().map(keep).collect()
 }
 
 /// llama.cpp keeps flash attention only if each block's own device can run it.
