@@ -6,6 +6,8 @@ pub mod image;
 pub mod knob;
 pub mod memory;
 pub mod pattern;
+pub mod placement;
+pub mod speed;
 
 use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::lock::Resolved as Pinned;
