@@ -14,6 +14,7 @@ pub mod units;
 
 // Reading.
 pub mod flags;
+pub mod gguf;
 pub mod hardware;
 pub mod lock;
 pub mod preset;

@@ -11,6 +11,7 @@
 mod chain;
 mod cli;
 mod examples;
+mod gguf;
 mod house;
 mod pattern;
 mod presets;
