@@ -1,5 +1,7 @@
 //! A machine as the planner sees it: GPUs in device order, CPU, memory, driver.
 
+pub mod known;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -12,3 +12,6 @@ pub mod units;
 // Reading.
 pub mod gguf;
 pub mod hardware;
+
+// Edges.
+pub mod gpu;
