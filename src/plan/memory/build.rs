@@ -102,6 +102,11 @@ pub(super) fn graph(plan: Plan<'_>, layers: &[usize]) -> Option<Built> {
     Some(Built { graph: builder.g, flash_nodes: builder.flash_nodes })
 }
 
+/// What sets a block's graph apart beside its tensors: its place in a pattern that only the number gives.
+pub(super) fn role_of(model: &Model, il: usize) -> u64 {
+    Recipe::of(model).role_of(il)
+}
+
 impl Builder<'_> {
     fn weight(&mut self, index: usize) -> Option<Id> {
         let place = (*self.homes.get(index)?)?;

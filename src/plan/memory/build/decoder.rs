@@ -2,12 +2,12 @@
 
 use super::super::graph::{Id, Op};
 use super::super::keys;
+use super::Builder;
 use super::attention::Attention;
 use super::experts::{Experts, Gating};
 use super::recipe::{
     EmbeddingScale, Joint, Mixer, OutputGate, QkNorm, Recipe, Rope, Rows, Shared, Tempering,
 };
-use super::Builder;
 
 impl Builder<'_> {
     pub(super) fn decoder(&mut self, recipe: &Recipe, layers: &[usize]) -> Option<()> {

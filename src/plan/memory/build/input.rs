@@ -1,7 +1,7 @@
 //! What the caller fills in: tokens, positions, masks, indices into the caches.
 
-use super::Builder;
 use super::super::graph::{Id, Op, Ty};
+use super::Builder;
 
 /// The inputs of one kind of attention cache.
 #[derive(Clone, Copy, Default)]

@@ -185,18 +185,17 @@ impl Recipe {
         let ropes = keys::float(model, "rope.scaling.finetuned").is_none_or(|on| on != 0.0);
         let slides = model.window.is_some();
         match model.architecture.as_str() {
-            "llama" | "deci" | "internlm2" | "baichuan" | "xverse" | "qwen" | "qwen2" | "qwen2vl"
-            | "ernie4_5" | "exaone" | "orion" | "mistral3" | "paddleocr" | "pangu-embedded" => {
-                Self {
-                    norm: if model.architecture == "orion" { Op::Norm } else { Op::RmsNorm },
-                    tempering: if set("attention.temperature_scale") {
-                        Tempering::All
-                    } else {
-                        Tempering::None
-                    },
-                    ..PLAIN
-                }
-            }
+            "llama" | "deci" | "internlm2" | "baichuan" | "xverse" | "qwen" | "qwen2"
+            | "qwen2vl" | "ernie4_5" | "exaone" | "orion" | "mistral3" | "paddleocr"
+            | "pangu-embedded" => Self {
+                norm: if model.architecture == "orion" { Op::Norm } else { Op::RmsNorm },
+                tempering: if set("attention.temperature_scale") {
+                    Tempering::All
+                } else {
+                    Tempering::None
+                },
+                ..PLAIN
+            },
             "llama4" => Self {
                 qk_norm: if model.experts.is_some_and(|experts| experts.count == 128) {
                     QkNorm::None
@@ -254,11 +253,9 @@ impl Recipe {
                 activation: Activation::Halves,
                 ..PLAIN
             },
-            "glm4moe" => Self {
-                qk_norm: QkNorm::Heads,
-                ffn_norm: Some("post_attention_norm"),
-                ..ROUTED
-            },
+            "glm4moe" => {
+                Self { qk_norm: QkNorm::Heads, ffn_norm: Some("post_attention_norm"), ..ROUTED }
+            }
             "dots1" | "bailingmoe2" | "exaone-moe" => Self {
                 qk_norm: QkNorm::Heads,
                 rope: if slides { Rope::Sliding } else { Rope::All },
@@ -337,9 +334,7 @@ impl Recipe {
             "smollm3" => Self { rope: Rope::NotEvery(4), ..PLAIN },
             "olmo" | "starcoder2" => Self { norm: Op::Norm, ..PLAIN },
             "stablelm" => Self { norm: Op::Norm, qk_norm: QkNorm::Heads, ..PLAIN },
-            "nemotron" => {
-                Self { norm: Op::Norm, activation: Activation::ReluSquared, ..PLAIN }
-            }
+            "nemotron" => Self { norm: Op::Norm, activation: Activation::ReluSquared, ..PLAIN },
             "arcee" => Self { activation: Activation::ReluSquared, ..PLAIN },
             "dbrx" => Self { norm: Op::Norm, ffn_norm: Some("attn_output_norm"), ..PLAIN },
             "grok" => Self {
@@ -362,11 +357,9 @@ impl Recipe {
                 ffn_post_norm_pinned: true,
                 ..ROUTED
             },
-            "mimo2" => Self {
-                scaled_attention: set("attention.value_scale"),
-                gating: SIGMOID,
-                ..PLAIN
-            },
+            "mimo2" => {
+                Self { scaled_attention: set("attention.value_scale"), gating: SIGMOID, ..PLAIN }
+            }
             "step35" => Self {
                 qk_norm: QkNorm::Heads,
                 output_gate: OutputGate::Heads,
@@ -375,6 +368,18 @@ impl Recipe {
             },
             "ernie4_5-moe" => PLAIN,
             _ => PLAIN,
+        }
+    }
+}
+
+impl Recipe {
+    /// Blocks with the same tensors can still differ in whether they rotate.
+    pub(in super::super) fn role_of(&self, il: usize) -> u64 {
+        match self.rope {
+            Rope::NotEvery(period) if period > 0 => {
+                u64::from((il as u64 + 1).is_multiple_of(period))
+            }
+            _ => 0,
         }
     }
 }
