@@ -7,9 +7,14 @@ mod decoder;
 mod delta;
 mod experts;
 mod feed_forward;
+mod gemma3n;
+mod gemma4;
 mod input;
+mod kda;
 mod latent;
+mod mamba;
 mod recipe;
+mod short_conv;
 mod states;
 
 use std::collections::HashMap;
@@ -166,7 +171,11 @@ impl Builder<'_> {
 
     /// A normalization of block `il` with its weight and bias, as far as the file has them.
     fn norm(&mut self, op: Op, x: Id, il: usize, name: &str) -> Id {
-        let weight = self.w(il, &format!("{name}.weight"));
+        let weight = match self.w(il, &format!("{name}.weight")) {
+            Some(weight) => Some(weight),
+            // Falcon-H1's files leave the suffix out.
+            None => self.w(il, name),
+        };
         let bias = self.w(il, &format!("{name}.bias"));
         self.norm_with(op, x, weight, bias, Some(il))
     }

@@ -1,7 +1,7 @@
 //! Leaves out blocks that repeat the same: the allocator's peak does not depend on how often they do.
 
 /// How often a repeating pattern is kept.
-const KEPT: usize = 3;
+const KEPT: usize = 4;
 /// The longest pattern looked for: a full-attention block every eighth is the longest period in use.
 const LONGEST: usize = 8;
 

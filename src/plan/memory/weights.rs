@@ -81,7 +81,11 @@ pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
         belongs: match tensor.layer {
             Some(layer) => Belongs::Block(layer as usize),
             None if is_input(&tensor.name) => Belongs::Host,
-            None if is_everywhere(tensor) || tensor.name.starts_with("token_embd_norm") => {
+            None if is_everywhere(tensor) => Belongs::Block(0),
+            // LFM2 calls its output norm so.
+            None if tensor.name.starts_with("token_embd_norm")
+                && !model.architecture.starts_with("lfm2") =>
+            {
                 Belongs::Block(0)
             }
             None => Belongs::Output,
