@@ -10,6 +10,7 @@ use super::search::{Search, Solution};
 use super::{Placement, Task};
 use crate::plan::memory::{Estimate, EstimateError, Override, Request, estimate};
 use crate::plan::speed::{self, Rates};
+use crate::hardware::Gpu;
 use crate::units::Bytes;
 
 const ROUNDS: u32 = 14;
@@ -30,38 +31,87 @@ struct Judged {
 pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
     let blocks = blocks(task.model, task.request)?;
     let used = task.used();
-    let gpus: Vec<&crate::hardware::Gpu> = used.iter().filter_map(|i| task.gpus.get(*i)).collect();
+    let gpus: Vec<&Gpu> = used.iter().filter_map(|i| task.gpus.get(*i)).collect();
     let goal = Goal::new(&blocks, Rates::new(&gpus, task.ram_gbs));
-    let search =
-        Search { blocks: &blocks, goal: &goal, granularity: task.granularity, layers: task.layers };
+    let mut search = Search {
+        blocks: &blocks,
+        goal: &goal,
+        granularity: task.granularity,
+        layers: task.layers,
+        pure: false,
+    };
+    let (best, mut estimates) = rounds(task, &search, &gpus, None)?;
+    let Some(mut best) = best else {
+        // Not even an empty GPU has room for a pin; show what was asked for on no GPU at all.
+        let none = Solution { start: blocks.len(), slices: Vec::new(), seconds: f64::INFINITY };
+        let judged = judge(task, &blocks, &goal, none)?;
+        return Ok(finish(task, &blocks, &goal, judged, estimates + 1));
+    };
+    let away = best.rules.iter().any(|rule| !rule.layers.is_empty());
+    let mixed = best.solution.slices.first().is_some_and(|run| run.window != (run.from, run.to));
+    if away && mixed && gpus.len() > 1 && task.layers.is_empty() {
+        search.pure = true;
+        let (other, more) = rounds(task, &search, &gpus, Some(&best))?;
+        estimates += more;
+        if let Some(other) = other
+            && other.fits
+            && (!best.fits || other.solution.seconds < best.solution.seconds)
+        {
+            best = other;
+        }
+    }
+    Ok(finish(task, &blocks, &goal, best, estimates))
+}
+
+/// The best placement of one kind, with the number of estimates that it took.
+fn rounds(
+    task: &Task<'_>,
+    search: &Search<'_>,
+    gpus: &[&Gpu],
+    known: Option<&Judged>,
+) -> Result<(Option<Judged>, u32), EstimateError> {
+    let (blocks, goal) = (search.blocks, search.goal);
     let room = |rest: &[u64]| -> Vec<u64> {
-        let left = |(i, gpu): (usize, &&crate::hardware::Gpu)| {
+        let left = |(i, gpu): (usize, &&Gpu)| {
             let taken = task.margin(i).0 + rest.get(i).copied().unwrap_or(0);
             gpu.free.0.saturating_sub(taken)
         };
         gpus.iter().enumerate().map(left).collect()
     };
-    let mut rest = vec![guess(task, &blocks); gpus.len()];
+    let mut rest =
+        known.map_or_else(|| vec![guess(task, blocks); gpus.len()], |known| known.rest.clone());
+    let mut floor: Option<Vec<u64>> = None;
     let (mut fit, mut unfit): (Option<Judged>, Option<Judged>) = (None, None);
     let mut tried: Vec<Solution> = Vec::new();
     let mut estimates = 0;
     // How far between what fitted (0) and what did not (1) to look next, once they alternate.
-    let mut halves = [0.5, 0.25, 0.75, 0.125, 0.875, 0.0625].into_iter();
+    let mut halves = [0.5, 0.25, 0.75, 0.125].into_iter();
     for _ in 0..ROUNDS {
         let found = search.best(&room(&rest));
         let new = found.filter(|solution| !tried.contains(solution));
         let Some(solution) = new else {
+            // Even with the least that the devices ever asked for there is nothing to win.
+            let least = floor.as_ref().and_then(|floor| search.best(&room(floor)));
+            if let (Some(least), Some(fit)) = (&least, &fit)
+                && fit.solution.seconds <= least.seconds + 1e-9
+            {
+                break;
+            }
             let (Some(low), Some(high), Some(part)) = (&fit, &unfit, halves.next()) else { break };
             rest = mix(&low.rest, &high.rest, part);
             continue;
         };
         tried.push(solution.clone());
-        let mut judged = judge(task, &blocks, &goal, solution)?;
+        let mut judged = judge(task, blocks, goal, solution)?;
         estimates += 1;
-        if !judged.fits && let Some(single) = one_in_flight(task, &blocks, &goal, &judged)? {
+        if !judged.fits && let Some(single) = one_in_flight(task, blocks, goal, &judged)? {
             estimates += 1;
             judged = single;
         }
+        floor = Some(floor.map_or_else(
+            || judged.rest.clone(),
+            |floor| floor.iter().zip(&judged.rest).map(|(a, b)| *a.min(b)).collect(),
+        ));
         if judged.fits {
             let settled = judged.rest == rest;
             rest.clone_from(&judged.rest);
@@ -82,13 +132,7 @@ pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
             }
         }
     }
-    let Some(judged) = fit.or(unfit) else {
-        // Not even an empty GPU has room for a pin; show what was asked for on no GPU at all.
-        let none = Solution { start: blocks.len(), slices: Vec::new(), seconds: f64::INFINITY };
-        let judged = judge(task, &blocks, &goal, none)?;
-        return Ok(finish(task, &blocks, &goal, judged, estimates + 1));
-    };
-    Ok(finish(task, &blocks, &goal, judged, estimates))
+    Ok((fit.or(unfit), estimates))
 }
 
 fn judge(
