@@ -4,6 +4,12 @@
 //! ggml's allocator over the graph of a full batch, so that graph is built, scheduled and allocated here
 //! in the abstract. Nothing here reads files or asks devices.
 
+#![expect(
+    clippy::many_single_char_names,
+    clippy::similar_names,
+    reason = "tensors of a graph are called as in llama.cpp: q, k, v, x, k_nope and k_rope"
+)]
+
 mod allocate;
 mod arena;
 mod build;
