@@ -1,0 +1,96 @@
+//! The memory that llama-server will take on every device, computed from a model's header and the flags.
+//!
+//! Weights, caches and recurrent states follow closed rules. The compute buffer has none: it is the peak of
+//! ggml's allocator over the graph of a full batch, so that graph is built, scheduled and allocated here
+//! in the abstract. Nothing here reads files or asks devices.
+
+mod allocate;
+mod arena;
+mod build;
+mod cache;
+mod cuda;
+mod devices;
+mod fuse;
+mod graph;
+mod keys;
+mod request;
+mod schedule;
+mod settle;
+mod setup;
+mod weights;
+
+pub use request::{
+    FlashAttention, GpuLayers, LoadMode, Override, Request, RequestError, SplitMode,
+};
+
+use serde::Serialize;
+
+use crate::gguf::{Model, Tensor};
+use crate::hardware::Gpu;
+use crate::units::Bytes;
+
+/// What one device will hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceMemory {
+    /// `CUDA0`, `CUDA1`, ...
+    pub name: String,
+    pub model: Bytes,
+    /// The attention cache and recurrent states.
+    pub context: Bytes,
+    pub compute: Bytes,
+    /// What is free before llama-server starts.
+    pub free: Bytes,
+}
+
+/// What system memory will hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HostMemory {
+    pub model: Bytes,
+    pub context: Bytes,
+    pub compute: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    pub devices: Vec<DeviceMemory>,
+    pub host: HostMemory,
+    /// Whether flash attention will be used.
+    pub flash_attn: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EstimateError {
+    #[error("{pattern:?} is no regular expression that can be evaluated here")]
+    Pattern { pattern: String },
+    #[error("there is no buffer type {target:?}")]
+    Target { target: String },
+    #[error("the file lacks tensors that {architecture} needs")]
+    Tensors { architecture: String },
+    #[error("a quantized V cache needs flash attention, which is off")]
+    QuantizedValues,
+}
+
+impl DeviceMemory {
+    pub fn total(&self) -> Bytes {
+        self.model + self.context + self.compute
+    }
+}
+
+/// The memory of one start of llama-server with these GPUs and flags.
+pub fn estimate(
+    model: &Model,
+    gpus: &[Gpu],
+    request: &Request,
+) -> Result<Estimate, EstimateError> {
+    settle::estimate(model, gpus, request)
+}
+
+/// What a tensor takes in a GPU's buffer, padding included.
+pub fn tensor_bytes(tensor: &Tensor) -> Bytes {
+    Bytes(weights::size(tensor, true))
+}
+
+/// What each block's cache and states take on the GPU that the block is computed on.
+pub fn block_contexts(model: &Model, request: &Request) -> Vec<Bytes> {
+    settle::contexts(model, request).into_iter().map(Bytes).collect()
+}
