@@ -150,9 +150,8 @@ fn report(cases: &[Case], worst: usize, time: Duration) -> String {
     let mut share: Vec<f64> =
         cases.iter().flat_map(|case| &case.totals).map(|total| total.1.abs()).collect();
     share.sort_by(f64::total_cmp);
-    let too_low = |case: &Case| {
-        case.totals.iter().any(|(off, _, total)| -off > (total * 0.01).max(64.0))
-    };
+    let too_low =
+        |case: &Case| case.totals.iter().any(|(off, _, total)| -off > (total * 0.01).max(64.0));
     let mut host: Vec<f64> = cases.iter().map(|case| case.host.abs()).collect();
     host.sort_by(f64::total_cmp);
     let mut text = format!(
@@ -176,7 +175,9 @@ fn report(cases: &[Case], worst: usize, time: Duration) -> String {
     );
     let badness = |case: &Case| {
         let total = case.totals.iter().map(|total| total.1.abs()).fold(0.0, f64::max);
-        total + 1000.0 * f64::from(u8::from(case.model != 0 || case.context != 0)) + case.host.abs() * 1e-9
+        total
+            + 1000.0 * f64::from(u8::from(case.model != 0 || case.context != 0))
+            + case.host.abs() * 1e-9
     };
     let mut order: Vec<&Case> = cases.iter().filter(|case| badness(case) > 0.0).collect();
     order.sort_by(|a, b| badness(b).total_cmp(&badness(a)));

@@ -12,20 +12,25 @@ mod cuda;
 mod devices;
 mod fuse;
 mod graph;
+mod host;
 mod keys;
+mod prepared;
+mod repeat;
 mod request;
 mod schedule;
 mod settle;
 mod setup;
 mod weights;
 
+pub use host::HostMemory;
+pub use prepared::{Prepared, Spot, Trial, Usage};
 pub use request::{
     FlashAttention, GpuLayers, LoadMode, Override, Request, RequestError, SplitMode,
 };
 
 use serde::Serialize;
 
-use crate::gguf::{Model, Tensor};
+use crate::gguf::Model;
 use crate::hardware::Gpu;
 use crate::units::Bytes;
 
@@ -40,14 +45,6 @@ pub struct DeviceMemory {
     pub compute: Bytes,
     /// What is free before llama-server starts.
     pub free: Bytes,
-}
-
-/// What system memory will hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HostMemory {
-    pub model: Bytes,
-    pub context: Bytes,
-    pub compute: Bytes,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,20 +74,8 @@ impl DeviceMemory {
 }
 
 /// The memory of one start of llama-server with these GPUs and flags.
-pub fn estimate(
-    model: &Model,
-    gpus: &[Gpu],
-    request: &Request,
-) -> Result<Estimate, EstimateError> {
-    settle::estimate(model, gpus, request)
-}
-
-/// What a tensor takes in a GPU's buffer, padding included.
-pub fn tensor_bytes(tensor: &Tensor) -> Bytes {
-    Bytes(weights::size(tensor, true))
-}
-
-/// What each block's cache and states take on the GPU that the block is computed on.
-pub fn block_contexts(model: &Model, request: &Request) -> Vec<Bytes> {
-    settle::contexts(model, request).into_iter().map(Bytes).collect()
+pub fn estimate(model: &Model, gpus: &[Gpu], request: &Request) -> Result<Estimate, EstimateError> {
+    let prepared = Prepared::new(model, gpus, request)?;
+    let trial = prepared.requested()?;
+    prepared.estimate(&trial)
 }

@@ -138,8 +138,7 @@ impl Allocator<'_> {
         if source.output || !node.same_layout(source) || state.readers != 1 || state.views != 0 {
             return false;
         }
-        let [had, needs] =
-            [parent, id].map(|tensor| self.rig.bytes(self.graph, tensor, place));
+        let [had, needs] = [parent, id].map(|tensor| self.rig.bytes(self.graph, tensor, place));
         self.update(id, |state| state.allocated = Some((place, offset)));
         self.update(parent, |state| state.allocated = None);
         if let Some(arena) = self.arenas.get_mut(usize::from(place.0)) {

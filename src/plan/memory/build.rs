@@ -7,9 +7,14 @@ mod decoder;
 mod delta;
 mod experts;
 mod feed_forward;
+mod gemma3n;
+mod gemma4;
 mod input;
+mod kda;
 mod latent;
+mod mamba;
 mod recipe;
+mod short_conv;
 mod states;
 
 use std::collections::HashMap;
@@ -102,6 +107,11 @@ pub(super) fn graph(plan: Plan<'_>, layers: &[usize]) -> Option<Built> {
     Some(Built { graph: builder.g, flash_nodes: builder.flash_nodes })
 }
 
+/// What sets a block's graph apart beside its tensors: its place in a pattern that only the number gives.
+pub(super) fn role_of(model: &Model, il: usize) -> u64 {
+    Recipe::of(model).role_of(il)
+}
+
 impl Builder<'_> {
     fn weight(&mut self, index: usize) -> Option<Id> {
         let place = (*self.homes.get(index)?)?;
@@ -161,7 +171,11 @@ impl Builder<'_> {
 
     /// A normalization of block `il` with its weight and bias, as far as the file has them.
     fn norm(&mut self, op: Op, x: Id, il: usize, name: &str) -> Id {
-        let weight = self.w(il, &format!("{name}.weight"));
+        let weight = match self.w(il, &format!("{name}.weight")) {
+            Some(weight) => Some(weight),
+            // Falcon-H1's files leave the suffix out.
+            None => self.w(il, name),
+        };
         let bias = self.w(il, &format!("{name}.bias"));
         self.norm_with(op, x, weight, bias, Some(il))
     }

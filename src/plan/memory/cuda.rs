@@ -20,7 +20,12 @@ enum Kernel {
 }
 
 /// Whether `device` can run the node. The host runs everything.
-pub(super) fn supports(graph: &Graph, id: Id, device: Place, capability: ComputeCapability) -> bool {
+pub(super) fn supports(
+    graph: &Graph,
+    id: Id,
+    device: Place,
+    capability: ComputeCapability,
+) -> bool {
     let node = &graph[id];
     let elsewhere = |source: Id| match graph[source].home {
         Some(home) => home.place() != device && !is_host(graph, home),

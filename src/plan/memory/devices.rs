@@ -75,7 +75,7 @@ mod tests {
     fn integer_shares_that_add_up_are_layer_counts() {
         assert_eq!(counts(48, &[32.0, 17.0], GpuLayers::All), [32, 17, 0]);
         assert_eq!(counts(36, &[20.0, 17.0], GpuLayers::All), [20, 17, 0]);
-        assert_eq!(counts(94, &[9.0, 2.0, 7.0], GpuLayers::Count(99)), [48, 10, 37, 0]);
+        assert_eq!(counts(94, &[9.0, 2.0, 7.0], GpuLayers::Count(99)), [48, 11, 36, 0]);
     }
 
     #[test]

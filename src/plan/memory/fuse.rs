@@ -173,9 +173,8 @@ fn weighted_reduction(graph: &Graph, nodes: &Range<usize>, i: usize) -> Option<K
         let (a, b) = (source(graph, mul, 0)?, source(graph, mul, 1)?);
         let shape = graph[mul].ne;
         let full = |id: Id| graph[id].ne == shape && graph[id].is_contiguous();
-        let thin = |id: Id| {
-            graph[id].ne == [1, shape[1], shape[2], shape[3]] && graph[id].is_contiguous()
-        };
+        let thin =
+            |id: Id| graph[id].ne == [1, shape[1], shape[2], shape[3]] && graph[id].is_contiguous();
         if full(a) && thin(b) {
             Some((a, b))
         } else if full(b) && thin(a) {

@@ -1,8 +1,8 @@
 //! Which backend computes each node, and the copies between them, after ggml's scheduler.
 
 use super::cuda;
-use super::graph::{Graph, Home, Id, Op, Place, Sources, Tensor};
 use super::fuse;
+use super::graph::{Graph, Home, Id, Op, Place, Sources, Tensor};
 use crate::hardware::ComputeCapability;
 
 /// How the scheduler was set up.
@@ -278,7 +278,8 @@ fn split(graph: &mut Graph, rig: &Rig, places: &Places, copies: &mut Copies) -> 
             split.place == place
                 && (split.inputs.is_empty()
                     || !graph[id].src.iter().any(|source| {
-                        matches!(graph[source].home, Some(Home::Weight(_))) && foreign(graph, source)
+                        matches!(graph[source].home, Some(Home::Weight(_)))
+                            && foreign(graph, source)
                     }))
         });
         if !goes_on {

@@ -1,117 +1,13 @@
-//! From flags to a settled graph, and from there to bytes.
+//! What the flags and the model amount to, in the order and with the rounding of llama.cpp.
 
-use super::allocate;
-use super::build::{self, Built, Names, Plan};
-use super::cache;
-use super::devices;
 use super::graph::{Place, Ty};
 use super::keys;
-use super::request::{FlashAttention, GpuLayers, Request, SplitMode};
-use super::schedule::{self, Pins, Rig};
+use super::request::{FlashAttention, Request};
 use super::setup::{Rotation, Setup};
-use super::weights::{self, Rules, Weights};
-use super::{DeviceMemory, Estimate, EstimateError, HostMemory};
-use crate::gguf::{DType, Layer, Model};
-use crate::hardware::Gpu;
-use crate::units::Bytes;
+use crate::gguf::{DType, Model};
 
 /// The cache is kept in multiples of this many tokens.
 const CELLS: u64 = 256;
-/// Batches in flight with pipeline parallelism.
-const FLIGHTS: usize = 4;
-
-pub(super) fn estimate(
-    model: &Model,
-    gpus: &[Gpu],
-    request: &Request,
-) -> Result<Estimate, EstimateError> {
-    let used = devices::used(gpus, request);
-    let rules = Rules::new(request, &used)?;
-    let blocks = model.block_count as usize;
-    let places = devices::assign(blocks, &devices::shares(gpus, &used, request), request);
-    let full_offload = match request.gpu_layers {
-        GpuLayers::All => true,
-        GpuLayers::Count(count) => count as usize > blocks,
-    };
-    let pipelined = used.len() > 1
-        && full_offload
-        && request.split_mode == SplitMode::Layer
-        && request.kv_offload
-        && rules.is_empty();
-    let rig = Rig {
-        capabilities: used
-            .iter()
-            .filter_map(|i| gpus.get(*i))
-            .map(|gpu| gpu.compute_capability)
-            .collect(),
-        op_offload: request.op_offload,
-        copies: if pipelined { FLIGHTS } else { 1 },
-    };
-    let weights = weights::place(model, &places, &rules, &rig);
-    let mut setup = settle(model, request, &places, &weights, full_offload);
-    let names = Names::of(model);
-    let layers: Vec<usize> = (0..model.trunk() as usize).collect();
-    let missing = || EstimateError::Tensors { architecture: model.architecture.clone() };
-    let auto = request.flash_attn == FlashAttention::Auto;
-    if request.flash_attn == FlashAttention::Off && request.cache_type_v.is_quantized() {
-        return Err(EstimateError::QuantizedValues);
-    }
-    if auto && !request.cache_type_v.is_quantized() {
-        let probe = Setup { tokens: setup.sequences, outputs: setup.sequences, ..setup.clone() };
-        let plan = Plan { model, names: &names, setup: &probe, rig: &rig, homes: &weights.homes };
-        let built = build::graph(plan, &layers).ok_or_else(missing)?;
-        setup.flash = runs_where_the_layers_are(&built, &rig, &places);
-    }
-    let plan = Plan { model, names: &names, setup: &setup, rig: &rig, homes: &weights.homes };
-    let Built { mut graph, .. } = build::graph(plan, &layers).ok_or_else(missing)?;
-    let scheduled = schedule::schedule(&mut graph, &rig);
-    let compute = allocate::peaks(&graph, &rig, &scheduled);
-    let context = cache::bytes(model, &setup, &rig);
-    let at = |list: &[u64], i: usize| Bytes(list.get(i).copied().unwrap_or(0));
-    let devices = used.iter().enumerate().map(|(i, gpu)| DeviceMemory {
-        name: format!("CUDA{gpu}"),
-        model: at(&weights.bytes, i),
-        context: at(&context, i),
-        compute: at(&compute, i),
-        free: gpus.get(*gpu).map_or(Bytes::ZERO, |gpu| gpu.free),
-    });
-    Ok(Estimate {
-        devices: devices.collect(),
-        host: HostMemory {
-            model: at(&weights.bytes, used.len()),
-            context: at(&context, used.len()),
-            compute: at(&compute, used.len()),
-        },
-        flash_attn: setup.flash,
-    })
-}
-
-/// What each block keeps on the GPU that it is computed on.
-pub(super) fn contexts(model: &Model, request: &Request) -> Vec<u64> {
-    let (gpu, host) = (Place(0), Place(1));
-    let blocks = model.block_count as usize;
-    if !request.kv_offload {
-        return vec![0; blocks];
-    }
-    let places = vec![gpu; blocks + 1];
-    let weights = Weights { homes: Vec::new(), tied_output: gpu, bytes: Vec::new() };
-    let setup = settle(model, request, &places, &weights, true);
-    let keep = |layer: &Layer| match layer.nextn {
-        true => 0,
-        false => cache::block(layer, &setup, gpu, host),
-    };
-    model.layers.iter().map(keep).collect()
-}
-
-/// llama.cpp keeps flash attention only if each block's own device can run it.
-fn runs_where_the_layers_are(built: &Built, rig: &Rig, places: &[Place]) -> bool {
-    let assigned = schedule::assign(&built.graph, rig, Pins::Kept);
-    built
-        .flash_nodes
-        .iter()
-        .all(|(id, il)| schedule::at(&assigned, *id) == places.get(*il).copied())
-}
-
 fn ty(dtype: DType) -> Ty {
     let size = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     dtype.layout().map_or(Ty::F16, |layout| {
@@ -119,20 +15,14 @@ fn ty(dtype: DType) -> Ty {
     })
 }
 
-fn settle(
-    model: &Model,
-    request: &Request,
-    places: &[Place],
-    weights: &Weights,
-    full_offload: bool,
-) -> Setup {
+/// Everything that does not depend on which block goes where; the places are left to fill in.
+pub(super) fn settle(model: &Model, request: &Request, host: Place) -> Setup {
     let (slots, unified) = request.slots();
     let asked = if request.ctx_size == 0 { model.context_length } else { request.ctx_size };
     let batch = asked.min(request.batch_size);
     let ubatch = batch.min(if request.ubatch_size == 0 { batch } else { request.ubatch_size });
     let padded = asked.next_multiple_of(CELLS);
-    let cells =
-        if unified { padded } else { (padded / slots).next_multiple_of(CELLS).max(CELLS) };
+    let cells = if unified { padded } else { (padded / slots).next_multiple_of(CELLS).max(CELLS) };
     let whole = if unified { padded } else { cells * slots };
     let tokens = whole.min(ubatch);
     let window = model.window.as_ref();
@@ -154,7 +44,7 @@ fn settle(
         flash: request.flash_attn != FlashAttention::Off && model.architecture != "grok",
         transposed: request.flash_attn == FlashAttention::Off || model.architecture == "grok",
         offload_kv: request.kv_offload,
-        full_offload,
+        full_offload: false,
         iswa: window.is_some(),
         streams: if unified { 1 } else { slots },
         cells,
@@ -169,8 +59,8 @@ fn settle(
             .max()
             .unwrap_or(0),
         clamp_kqv: keys::float(model, "attention.clamp_kqv").is_some_and(|limit| limit > 0.0),
-        layers: places.get(..blocks).unwrap_or_default().to_vec(),
-        tied_output: weights.tied_output,
+        layers: vec![host; blocks],
+        tied_output: host,
         experts_used: per_block(model, "expert_used_count"),
     }
 }
@@ -198,9 +88,8 @@ fn rotation(model: &Model, sliding: bool, type_k: Ty, type_v: Ty) -> Rotation {
     };
     let first = model.layers.first();
     let fits = |width: u64| width > 0 && width % 64 == 0;
-    let keys = uniform(|layer| layer.key_length).filter(|_| {
-        type_k.is_quantized() && first.is_some_and(|layer| fits(layer.key_length))
-    });
+    let keys = uniform(|layer| layer.key_length)
+        .filter(|_| type_k.is_quantized() && first.is_some_and(|layer| fits(layer.key_length)));
     let latent = model.latent.is_some();
     let values = uniform(|layer| layer.value_length).filter(|_| {
         !latent && type_v.is_quantized() && first.is_some_and(|layer| fits(layer.value_length))

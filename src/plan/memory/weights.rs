@@ -2,12 +2,12 @@
 
 use regex::Regex;
 
+use super::EstimateError;
 use super::cuda;
 use super::devices;
 use super::graph::{Graph, Home, Id, Op, Place, Ty};
 use super::request::Request;
 use super::schedule::Rig;
-use super::EstimateError;
 use crate::gguf::{Model, Role, Tensor};
 
 const CUDA_ALIGNMENT: u64 = 128;
@@ -41,89 +41,126 @@ impl Rules {
         self.0.is_empty()
     }
 
-    fn find(&self, name: &str) -> Option<Option<Place>> {
+    /// The place that a rule gives; the inner one is absent where that GPU is not in use.
+    pub(super) fn find(&self, name: &str) -> Option<Option<Place>> {
         self.0.iter().find(|(pattern, _)| pattern.is_match(name)).map(|(_, place)| *place)
     }
 }
 
-/// The model's tensors on their devices.
+/// What there is to know of a tensor before it is placed.
 #[derive(Clone, Debug)]
-pub(super) struct Weights {
-    /// One per tensor; absent where it is not loaded.
-    pub(super) homes: Vec<Option<Place>>,
-    pub(super) tied_output: Place,
-    /// Bytes on every GPU, then on the host.
-    pub(super) bytes: Vec<u64>,
+pub(super) struct Weight {
+    /// Bytes in a GPU's buffer and in the host's, padding and alignment included.
+    pub(super) on_gpu: u64,
+    pub(super) on_host: u64,
+    pub(super) loaded: bool,
+    /// Whether every device with blocks holds a copy.
+    pub(super) everywhere: bool,
+    pub(super) belongs: Belongs,
+    /// Whether a GPU can run the operation it is used with.
+    pub(super) gpu_runs: bool,
 }
 
-/// Places the tensors: `layers` has a place for every block and, last, for the output.
-pub(super) fn place(model: &Model, layers: &[Place], rules: &Rules, rig: &Rig) -> Weights {
-    let host = rig.host();
-    let output = layers.last().copied().unwrap_or(host);
-    let mut weights =
-        Weights { homes: Vec::new(), tied_output: output, bytes: vec![0; usize::from(host.0) + 1] };
-    for tensor in &model.tensors {
-        let home = home(model, tensor, layers, rules, rig);
-        if let Some(place) = home {
-            add(&mut weights.bytes, tensor, place, host);
+/// Which device a tensor goes to without a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Belongs {
+    Host,
+    Block(usize),
+    Output,
+}
+
+/// The tensors of a model; `capability` is that of the least GPU.
+pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
+    let probe = Place(0);
+    let runs = |tensor: &Tensor, op: Op| rig.capabilities.is_empty() || runs(tensor, op, probe, rig);
+    let of = |tensor: &Tensor| Weight {
+        on_gpu: size(tensor, true),
+        on_host: size(tensor, false),
+        loaded: !model.is_nextn(tensor),
+        everywhere: is_everywhere(tensor),
+        belongs: match tensor.layer {
+            Some(layer) => Belongs::Block(layer as usize),
+            None if is_input(&tensor.name) => Belongs::Host,
+            None if is_everywhere(tensor) => Belongs::Block(0),
+            // LFM2 calls its output norm so.
+            None if tensor.name.starts_with("token_embd_norm")
+                && !model.architecture.starts_with("lfm2") =>
+            {
+                Belongs::Block(0)
+            }
+            None => Belongs::Output,
+        },
+        gpu_runs: runs(tensor, operation(tensor)),
+    };
+    model.tensors.iter().map(of).collect()
+}
+
+impl Weight {
+    /// Where the tensor goes without a rule: `layers` has a place for every block and, last, the output.
+    pub(super) fn home(&self, layers: &[Place], host: Place) -> Option<Place> {
+        if !self.loaded {
+            return None;
         }
-        weights.homes.push(home);
-    }
-    if model.tied_embeddings()
-        && let Some(at) = model.tensors.iter().position(|tensor| tensor.name == "token_embd.weight")
-        && let Some(embedding) = model.tensors.get(at)
-    {
-        let place = match rules.find(&embedding.name) {
-            Some(place) => place.unwrap_or(host),
-            None => supported(embedding, Op::MulMat, output, rig),
+        let place = match self.belongs {
+            Belongs::Host => None,
+            Belongs::Block(il) => layers.get(il),
+            Belongs::Output => layers.last(),
         };
-        weights.tied_output = place;
-        if weights.homes.get(at).copied().flatten() != Some(place) {
-            add(&mut weights.bytes, embedding, place, host);
+        Some(place.copied().filter(|_| self.gpu_runs).unwrap_or(host))
+    }
+
+    pub(super) const fn bytes(&self, on_gpu: bool) -> u64 {
+        if on_gpu { self.on_gpu } else { self.on_host }
+    }
+}
+
+/// Every loaded tensor's place by the rules.
+pub(super) fn homes(
+    model: &Model,
+    weights: &[Weight],
+    layers: &[Place],
+    rules: &Rules,
+    host: Place,
+) -> Vec<Option<Place>> {
+    let each = model.tensors.iter().zip(weights);
+    each.map(|(tensor, weight)| match rules.find(&tensor.name) {
+        Some(place) if weight.loaded => Some(place.unwrap_or(host)),
+        _ => weight.home(layers, host),
+    })
+    .collect()
+}
+
+/// Bytes on every GPU, then on the host.
+pub(super) fn bytes(
+    weights: &[Weight],
+    homes: &[Option<Place>],
+    trunk: &[Place],
+    host: Place,
+) -> Vec<u64> {
+    let mut bytes = vec![0; usize::from(host.0) + 1];
+    let mut add = |weight: &Weight, place: Place| {
+        if let Some(sum) = bytes.get_mut(usize::from(place.0)) {
+            *sum += weight.bytes(place != host);
+        }
+    };
+    for (weight, home) in weights.iter().zip(homes) {
+        if let Some(home) = home {
+            add(weight, *home);
         }
     }
-    for tensor in model.tensors.iter().filter(|tensor| is_everywhere(tensor)) {
-        let trunk = layers.get(..model.trunk() as usize).unwrap_or_default();
-        let mut places: Vec<Place> = trunk.to_vec();
-        places.sort_unstable();
-        places.dedup();
-        for place in places {
-            if layers.first() != Some(&place) {
-                add(&mut weights.bytes, tensor, place, host);
+    for (weight, home) in weights.iter().zip(homes).filter(|(weight, _)| weight.everywhere) {
+        for place in (0..=host.0).map(Place) {
+            if Some(place) != *home && trunk.contains(&place) {
+                add(weight, place);
             }
         }
     }
-    weights
+    bytes
 }
 
 /// Tensors of which every device with blocks holds a copy.
 fn is_everywhere(tensor: &Tensor) -> bool {
     tensor.layer.is_none() && tensor.name.starts_with("rope_f")
-}
-
-fn home(
-    model: &Model,
-    tensor: &Tensor,
-    layers: &[Place],
-    rules: &Rules,
-    rig: &Rig,
-) -> Option<Place> {
-    if model.is_nextn(tensor) {
-        return None;
-    }
-    let host = rig.host();
-    if let Some(place) = rules.find(&tensor.name) {
-        return Some(place.unwrap_or(host));
-    }
-    let place = match tensor.layer {
-        Some(layer) => layers.get(layer as usize).copied().unwrap_or(host),
-        None if is_input(&tensor.name) => host,
-        None if is_everywhere(tensor) || tensor.name.starts_with("token_embd_norm") => {
-            layers.first().copied().unwrap_or(host)
-        }
-        None => layers.last().copied().unwrap_or(host),
-    };
-    Some(supported(tensor, operation(tensor), place, rig))
 }
 
 fn is_input(name: &str) -> bool {
@@ -152,20 +189,16 @@ fn operation(tensor: &Tensor) -> Op {
     }
 }
 
-/// The place, or the host where the device cannot run the weight's operation.
-fn supported(tensor: &Tensor, op: Op, place: Place, rig: &Rig) -> Place {
-    let host = rig.host();
-    if place == host {
-        return host;
-    }
-    let Some(layout) = tensor.dtype.layout() else { return host };
+/// Whether a GPU can run the operation that the weight is used with.
+fn runs(tensor: &Tensor, op: Op, place: Place, rig: &Rig) -> bool {
+    let Some(layout) = tensor.dtype.layout() else { return false };
     let size = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let ty = Ty::new(tensor.dtype.0, size(layout.block_len), size(layout.block_bytes));
-    let mut graph = Graph::new(host);
+    let mut graph = Graph::new(rig.host());
     let ne = [0, 1, 2, 3].map(|i| tensor.dim(i));
     let weight = graph.resident(ty, ne, Home::Weight(place));
     let node = probe(&mut graph, op, weight);
-    if rig.supports(&graph, node, place) { place } else { host }
+    rig.supports(&graph, node, place)
 }
 
 /// A node that uses the weight as the model will.
@@ -196,15 +229,8 @@ fn probe(graph: &mut Graph, op: Op, weight: Id) -> Id {
     }
 }
 
-fn add(bytes: &mut [u64], tensor: &Tensor, place: Place, host: Place) {
-    let size = size(tensor, place != host);
-    if let Some(sum) = bytes.get_mut(usize::from(place.0)) {
-        *sum += size;
-    }
-}
-
 /// The bytes of one tensor in a buffer, padding and alignment included.
-pub(super) fn size(tensor: &Tensor, on_gpu: bool) -> u64 {
+fn size(tensor: &Tensor, on_gpu: bool) -> u64 {
     let Some(layout) = tensor.dtype.layout() else { return tensor.bytes.0 };
     if !on_gpu {
         return tensor.bytes.0.next_multiple_of(HOST_ALIGNMENT);

@@ -261,8 +261,7 @@ impl Builder<'_> {
         let [width, heads, tokens, _] = self.g[rows].ne;
         let flat = [width * heads, tokens, 1, 1];
         let dense = self.g[rows].nb[2] == self.g[rows].ty.row(width * heads);
-        let mut rows =
-            if dense { self.g.reshape(rows, flat) } else { self.g.cont_as(rows, flat) };
+        let mut rows = if dense { self.g.reshape(rows, flat) } else { self.g.cont_as(rows, flat) };
         let missing = self.g[cache].ne[0].saturating_sub(width * heads);
         if missing > 0 {
             rows = self.g.pad(rows, [missing, 0, 0, 0]);
@@ -323,9 +322,8 @@ impl Builder<'_> {
         how: Attention<'_>,
     ) -> Id {
         let v = if transposed { self.g.transpose(v) } else { v };
-        let [k, v] = [k, v].map(|x| {
-            if self.g[x].ty == Ty::F32 { self.g.cast(x, Ty::F16) } else { x }
-        });
+        let [k, v] =
+            [k, v].map(|x| if self.g[x].ty == Ty::F32 { self.g.cast(x, Ty::F16) } else { x });
         let mut cur = self.g.flash_attn([q, k, v, mask], how.sinks);
         self.flash_nodes.push((cur, il));
         if let Some(v_mla) = how.v_mla {

@@ -2,60 +2,80 @@
 
 use super::super::graph::{Id, Op};
 use super::super::keys;
+use super::Builder;
 use super::attention::Attention;
 use super::experts::{Experts, Gating};
 use super::recipe::{
-    EmbeddingScale, Joint, Mixer, OutputGate, QkNorm, Recipe, Rope, Rows, Shared, Tempering,
+    Joint, Mixer, OutputGate, QkNorm, Recipe, Rope, Rows, Shared, Tempering,
 };
-use super::Builder;
 
 impl Builder<'_> {
     pub(super) fn decoder(&mut self, recipe: &Recipe, layers: &[usize]) -> Option<()> {
-        let mut cur = self.embedding(recipe.embedding == EmbeddingScale::Rows)?;
-        if recipe.embedding == EmbeddingScale::Constant {
-            cur = self.g.unary(Op::Scale, cur);
+        let mut cur = self.embedding(recipe.embedding)?;
+        match recipe.mixer {
+            Mixer::Gemma3n => cur = self.predictions(cur)?,
+            Mixer::Gemma4 => self.per_layer_embeddings(cur)?,
+            _ => {}
         }
         let last = (self.model.trunk() as usize).checked_sub(1)?;
         for il in layers {
-            let dropping = *il == last && recipe.rows == Rows::LastBlock;
+            let dropping =
+                *il == last && matches!(recipe.rows, Rows::LastBlock | Rows::LastBlockNormed);
             cur = self.block(recipe, *il, cur, dropping)?;
+            cur = self.stacked(*il, cur);
+        }
+        if recipe.mixer == Mixer::Gemma3n {
+            cur = self.merged_predictions(cur)?;
         }
         self.output(recipe, cur)
     }
 
     fn block(&mut self, recipe: &Recipe, il: usize, x: Id, dropping: bool) -> Option<Id> {
+        match recipe.mixer {
+            Mixer::Gemma3n => return self.gemma3n_block(il, x),
+            Mixer::Gemma4 => return self.gemma4_block(recipe, il, x),
+            _ => {}
+        }
         let mut residual = x;
         let normed = match recipe.attn_norm {
             Some(name) => self.norm(recipe.norm, x, il, name),
             None => x,
         };
         let mut side = normed;
-        let mut cur = match recipe.mixer {
-            Mixer::Attention => self.self_attention(recipe, il, normed)?,
-            Mixer::Latent => self.latent(il, normed)?,
-            Mixer::Delta => self.delta(il, normed)?,
-        };
+        // Falcon's larger models have a second norm for attention alone.
+        let mut attended = normed;
+        if self.has(il, "attn_norm_2.weight") {
+            attended = self.norm(recipe.norm, x, il, "attn_norm_2");
+        }
+        let mut cur = self.mixed(recipe, il, attended)?;
+        if recipe.joint == Joint::Both {
+            return self.both(recipe, il, x, cur, dropping);
+        }
+        let early = recipe.rows == Rows::LastBlockNormed;
+        if early && let Some(name) = recipe.attn_post_norm {
+            cur = self.norm(recipe.norm, cur, il, name);
+        }
         if dropping {
             let ids = self.out_ids();
             cur = self.g.get_rows(cur, ids);
             residual = self.g.get_rows(residual, ids);
             side = self.g.get_rows(side, ids);
         }
-        if recipe.joint != Joint::Sequential {
-            return self.parallel(recipe, il, [residual, side, cur]);
+        match recipe.joint {
+            Joint::Sequential | Joint::Both => {}
+            Joint::Single => return Some(self.g.add2(cur, residual)),
+            _ => return self.parallel(recipe, il, [residual, side, cur]),
         }
-        if let Some(name) = recipe.attn_post_norm {
+        if let Some(name) = recipe.attn_post_norm.filter(|_| !early) {
             cur = self.norm(recipe.norm, cur, il, name);
         }
         if recipe.residual_scaled {
             cur = self.g.unary(Op::Scale, cur);
         }
-        let joined = self.g.add2(cur, residual);
+        let joined = self.joined(cur, residual, recipe.residual_first[0]);
         cur = match recipe.ffn_norm {
-            Some(name) if self.has(il, &format!("{name}.weight")) || recipe.norm == Op::Norm => {
-                self.norm(recipe.norm, joined, il, name)
-            }
-            _ => joined,
+            Some(name) => self.norm(recipe.norm, joined, il, name),
+            None => joined,
         };
         // Without its own norm StableLM's network works on attention's input.
         if self.model.architecture == "stablelm" && !self.has(il, "ffn_norm.weight") {
@@ -70,11 +90,52 @@ impl Builder<'_> {
         if recipe.residual_scaled {
             cur = self.g.unary(Op::Scale, cur);
         }
-        Some(if recipe.residual_first {
-            self.g.add2(joined, cur)
-        } else {
-            self.g.add2(cur, joined)
-        })
+        Some(self.joined(cur, joined, recipe.residual_first[1]))
+    }
+
+    fn joined(&mut self, cur: Id, residual: Id, residual_first: bool) -> Id {
+        if residual_first { self.g.add2(residual, cur) } else { self.g.add2(cur, residual) }
+    }
+
+    /// What takes attention's place in this block.
+    fn mixed(&mut self, recipe: &Recipe, il: usize, x: Id) -> Option<Id> {
+        let layer = self.model.layers.get(il)?;
+        match recipe.mixer {
+            Mixer::Attention => self.self_attention(recipe, il, x),
+            Mixer::Latent => self.latent(il, x, true),
+            Mixer::Kda => self.kda(il, x),
+            Mixer::Gemma3n | Mixer::Gemma4 => None,
+            Mixer::Delta => self.delta(il, x),
+            Mixer::Mamba if layer.cache.is_some() => self.self_attention(recipe, il, x),
+            Mixer::Mamba if layer.state.is_some() => self.mamba(il, x),
+            Mixer::Mamba => self.mixture(recipe, il, x),
+            Mixer::ShortConv if layer.state.is_some() => self.short_conv(il, x),
+            Mixer::ShortConv => self.self_attention(recipe, il, x),
+        }
+    }
+
+    /// Attention and state space, each from its own norm of the same input.
+    fn both(
+        &mut self,
+        recipe: &Recipe,
+        il: usize,
+        x: Id,
+        attention: Id,
+        dropping: bool,
+    ) -> Option<Id> {
+        let normed = self.norm(recipe.norm, x, il, recipe.attn_norm?);
+        let space = self.mamba(il, normed)?;
+        let mut cur = self.g.add2(attention, space);
+        let mut residual = self.g.add2(cur, x);
+        if dropping {
+            let ids = self.out_ids();
+            cur = self.g.get_rows(cur, ids);
+            residual = self.g.get_rows(residual, ids);
+        }
+        let _ = cur;
+        let cur = self.norm(recipe.norm, residual, il, recipe.ffn_norm?);
+        let cur = self.mixture(recipe, il, cur)?;
+        Some(self.g.add2(cur, residual))
     }
 
     /// Attention and network side by side.
@@ -88,7 +149,7 @@ impl Builder<'_> {
         let [first, second, third] = match recipe.joint {
             Joint::NetworkFirst => [network, attention, input],
             Joint::AttentionFirst => [attention, network, input],
-            Joint::NormedInput | Joint::Sequential => [network, input, attention],
+            _ => [network, input, attention],
         };
         let sum = self.g.add2(first, second);
         Some(self.g.add2(sum, third))
@@ -207,12 +268,30 @@ impl Builder<'_> {
             let routed = self.experts(il, x, &how)?;
             return Some(self.g.add2(routed, shared));
         }
-        let routed = self.experts(il, x, &how)?;
+        let latent = self.narrowed(il, x)?;
+        let mut routed = self.experts_of(il, latent, x, &how)?;
+        if self.has(il, "ffn_latent_up.weight") {
+            routed = self.linear(il, "ffn_latent_up", routed)?;
+        }
+        if self.model.architecture == "grok" && self.has(il, "ffn_up.weight") {
+            let dense = self.feed_forward(il, x, "", recipe.activation)?;
+            let sum = self.g.add2(dense, routed);
+            return Some(self.g.unary(Op::Scale, sum));
+        }
         if !has_shared {
             return Some(routed);
         }
         let shared = self.shared(recipe, il, x)?;
         Some(self.g.add2(routed, shared))
+    }
+
+    /// The experts' input, projected down where the file has a projection for it.
+    fn narrowed(&mut self, il: usize, x: Id) -> Option<Id> {
+        if self.has(il, "ffn_latent_down.weight") {
+            self.linear(il, "ffn_latent_down", x)
+        } else {
+            Some(x)
+        }
     }
 
     fn shared(&mut self, recipe: &Recipe, il: usize, x: Id) -> Option<Id> {
@@ -232,7 +311,7 @@ impl Builder<'_> {
         Some(self.g.mul(cur, gate))
     }
 
-    fn routing(&self, recipe: &Recipe, il: usize) -> Option<Experts> {
+    pub(super) fn routing(&self, recipe: &Recipe, il: usize) -> Option<Experts> {
         let key = |key: &str| self.model.arch_u64(key);
         let router = self.names.block(il, "ffn_gate_inp.weight")?;
         let gating = key("expert_gating_func")
@@ -264,12 +343,15 @@ impl Builder<'_> {
 
     fn output(&mut self, recipe: &Recipe, x: Id) -> Option<()> {
         let mut cur = x;
-        if recipe.rows == Rows::Hidden {
-            self.g[cur].output = true;
+        if matches!(recipe.rows, Rows::Hidden | Rows::Merged) {
+            self.g[cur].output |= recipe.rows == Rows::Hidden;
             let ids = self.out_ids();
             cur = self.g.get_rows(cur, ids);
         }
-        let weight = self.outer("output_norm.weight");
+        let weight = match self.outer("output_norm.weight") {
+            Some(weight) => Some(weight),
+            None => self.outer("token_embd_norm.weight"),
+        };
         let bias = self.outer("output_norm.bias");
         cur = self.norm_with(recipe.norm, cur, weight, bias, None);
         if recipe.rows == Rows::Normed {

@@ -28,8 +28,7 @@ impl Builder<'_> {
     /// The query projection holds a gate beside each head.
     fn gated_attention(&mut self, il: usize, x: Id) -> Option<Id> {
         let (heads, tokens) = (self.heads(il)?, self.setup.tokens);
-        let widths =
-            [heads.q * heads.key * 2, heads.kv * heads.key, heads.kv * heads.value];
+        let widths = [heads.q * heads.key * 2, heads.kv * heads.key, heads.kv * heads.value];
         let [both, k, v] = self.row_qkv(il, x, widths)?;
         let row = heads.key * 4;
         let mut half = |from: u64| {
@@ -71,8 +70,7 @@ impl Builder<'_> {
         let kernel = self.w(il, "ssm_conv1d.weight")?;
         let input = self.conv_input(conv_states, mixed, ssm.conv_kernel);
         let state = self.gather_states(net_states);
-        let state =
-            self.g.reshape(state, [shape.value, shape.value, shape.value_heads, sequences]);
+        let state = self.g.reshape(state, [shape.value, shape.value, shape.value_heads, sequences]);
         let conv = self.g.ssm_conv(input, kernel);
         let conv = self.g.unary(Op::Silu, conv);
         let [q, k, v] = self.conv_parts(conv, &shape);
@@ -80,11 +78,11 @@ impl Builder<'_> {
             let x = self.g.unary(Op::RmsNorm, x);
             self.g.unary(Op::Scale, x)
         });
-        let repeats = self.model.architecture == "qwen3next" && shape.key_heads != shape.value_heads;
+        let repeats =
+            self.model.architecture == "qwen3next" && shape.key_heads != shape.value_heads;
         let [q, k] = if repeats { [q, k].map(|x| self.repeat_heads(x, &shape)) } else { [q, k] };
         let output = self.delta_step([q, k, v, gate, beta, state], net_states, &shape);
-        let z =
-            self.g.reshape(z, [shape.value, shape.value_heads, shape.tokens, shape.sequences]);
+        let z = self.g.reshape(z, [shape.value, shape.value_heads, shape.tokens, shape.sequences]);
         let cur = self.norm(Op::RmsNorm, output, il, "ssm_norm");
         let z = self.g.unary(Op::Silu, z);
         let cur = self.g.mul(cur, z);
@@ -139,8 +137,7 @@ impl Builder<'_> {
         let (b, a) = (half(0), half(each * 4));
         let b = self.g.cont(b);
         let beta = self.g.unary(Op::Sigmoid, b);
-        let alpha =
-            self.g.cont_as(a, [shape.value_heads, shape.tokens, shape.sequences, 1]);
+        let alpha = self.g.cont_as(a, [shape.value_heads, shape.tokens, shape.sequences, 1]);
         let gate = self.decay(il, alpha)?;
         let tall = [1, shape.value_heads, shape.tokens, shape.sequences];
         Some((self.g.reshape(beta, tall), self.g.reshape(gate, tall)))
@@ -152,8 +149,7 @@ impl Builder<'_> {
         let beta = self.g.reshape(beta, tall);
         let beta = self.g.unary(Op::Sigmoid, beta);
         let alpha = self.linear(il, "ssm_alpha", x)?;
-        let alpha =
-            self.g.reshape(alpha, [shape.value_heads, shape.tokens, shape.sequences, 1]);
+        let alpha = self.g.reshape(alpha, [shape.value_heads, shape.tokens, shape.sequences, 1]);
         let gate = self.decay(il, alpha)?;
         Some((beta, self.g.reshape(gate, tall)))
     }

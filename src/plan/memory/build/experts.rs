@@ -46,13 +46,7 @@ impl Builder<'_> {
         self.experts_by(il, x, logits, how)
     }
 
-    pub(super) fn experts_by(
-        &mut self,
-        il: usize,
-        x: Id,
-        logits: Id,
-        how: &Experts,
-    ) -> Option<Id> {
+    pub(super) fn experts_by(&mut self, il: usize, x: Id, logits: Id, how: &Experts) -> Option<Id> {
         let (width, tokens) = (self.g[x].ne[0], self.g[x].ne[1]);
         let probs = match how.gating {
             Gating::SoftMax => self.g.soft_max(logits, None, None),

@@ -1,11 +1,12 @@
 //! Multi-head latent attention: the cache holds one compressed row per token.
 
 use super::super::graph::{Id, Op};
+use super::super::keys;
 use super::Builder;
 use super::attention::Attention;
 
 impl Builder<'_> {
-    pub(super) fn latent(&mut self, il: usize, x: Id) -> Option<Id> {
+    pub(super) fn latent(&mut self, il: usize, x: Id, rotated: bool) -> Option<Id> {
         let tokens = self.setup.tokens;
         let key = |key: &str| self.model.arch_u64(key);
         let heads = self.heads(il)?;
@@ -27,13 +28,13 @@ impl Builder<'_> {
         let kv = self.g.view_2d(compressed, [rank, tokens], row, 0);
         let k_rope = self.g.view_3d(compressed, [rope, 1, tokens], [row, row], rank * 4);
         let pos = self.pos();
+        let k_rope = if rotated { self.g.rope(k_rope, pos, None) } else { k_rope };
         if absorbed {
-            let k_rope = self.g.rope(k_rope, pos, None);
             let kv = self.norm(Op::RmsNorm, kv, il, "attn_kv_a_norm");
-            return self.absorbed(il, q, kv, k_rope, [nope, rope, rank, heads.q]);
+            return self.absorbed(il, [q, kv, k_rope], [nope, rope, rank, heads.q], rotated);
         }
-        let q = self.g.rope(q, pos, None);
-        let k_rope = self.g.rope(k_rope, pos, None);
+        let q = if rotated { self.g.rope(q, pos, None) } else { q };
+        let q = self.tempered(q);
         let kv = self.norm(Op::RmsNorm, kv, il, "attn_kv_a_norm");
         let kv = self.linear(il, "attn_kv_b", kv)?;
         let row = (nope + values) * 4;
@@ -50,22 +51,22 @@ impl Builder<'_> {
     fn absorbed(
         &mut self,
         il: usize,
-        q: Id,
-        kv: Id,
-        k_rope: Id,
+        [q, kv, k_rope]: [Id; 3],
         [nope, rope, rank, heads]: [u64; 4],
+        rotated: bool,
     ) -> Option<Id> {
         let tokens = self.setup.tokens;
         let nb = self.g[q].nb;
         let q_nope = self.g.view_3d(q, [nope, heads, tokens], [nb[1], nb[2]], 0);
         let q_rope = self.g.view_3d(q, [rope, heads, tokens], [nb[1], nb[2]], nope * 4);
         let pos = self.pos();
-        let q_rope = self.g.rope(q_rope, pos, None);
+        let q_rope = if rotated { self.g.rope(q_rope, pos, None) } else { q_rope };
         let q_nope = self.g.permute(q_nope, [0, 2, 1, 3]);
         let k_b = self.w(il, "attn_k_b.weight")?;
         let q_nope = self.g.mul_mat(k_b, q_nope);
         let q_nope = self.g.permute(q_nope, [0, 2, 1, 3]);
         let q = self.g.concat(q_nope, q_rope, 0);
+        let q = self.tempered(q);
         let v = self.g.reshape(kv, [rank, 1, tokens, 1]);
         let k = self.g.concat(v, k_rope, 0);
         for id in [q, v, k] {
@@ -82,5 +83,15 @@ impl Builder<'_> {
         let how = Attention { v_mla: Some(v_mla), ..Attention::default() };
         let cur = self.attend(il, q, [k, v], how);
         self.project(il, cur, Some("attn_output"))
+    }
+
+    /// Queries grow with the position in models that say so.
+    fn tempered(&mut self, q: Id) -> Id {
+        if keys::is_set(self.model, "attention.temperature_scale") {
+            let scale = self.attn_scale();
+            self.g.mul(q, scale)
+        } else {
+            q
+        }
     }
 }

@@ -48,6 +48,10 @@ pub(super) enum Joint {
     NetworkFirst,
     /// The same, added in the order attention + network + input.
     AttentionFirst,
+    /// One of state space, attention and network per block.
+    Single,
+    /// Attention and state space side by side, then the network.
+    Both,
 }
 
 /// A gate on attention's result, before the output projection.
@@ -68,6 +72,14 @@ pub(super) enum Mixer {
     Latent,
     /// Gated attention and gated delta nets (Qwen3-Next and Qwen3.5).
     Delta,
+    /// Mamba where the block has a state, else attention.
+    Mamba,
+    /// Short convolutions where the block has a state, else attention.
+    ShortConv,
+    /// Kimi's delta attention where the block has a state, else latent attention without rotation.
+    Kda,
+    Gemma3n,
+    Gemma4,
 }
 
 /// Which queries are multiplied by an input that grows with the position.
@@ -94,8 +106,12 @@ pub(super) enum Shared {
 pub(super) enum Rows {
     /// In the last block, after attention.
     LastBlock,
-    /// Before the output norm.
+    /// In the last block, after the norm behind attention.
+    LastBlockNormed,
+    /// Before the output norm; what they are taken from is an output itself.
     Hidden,
+    /// Before the output norm.
+    Merged,
     /// After the output norm.
     Normed,
 }
@@ -134,8 +150,8 @@ pub(in super::super) struct Recipe {
     pub(super) shared_first: bool,
     pub(super) rows: Rows,
     pub(super) residual_scaled: bool,
-    /// Whether the residual is the first operand of the last sum.
-    pub(super) residual_first: bool,
+    /// Whether the residual is the first operand of the first and of the last sum.
+    pub(super) residual_first: [bool; 2],
     pub(super) joint: Joint,
     pub(super) logits_scaled: bool,
     pub(super) logits_capped: bool,
@@ -170,7 +186,7 @@ const PLAIN: Recipe = Recipe {
     shared_first: false,
     rows: Rows::LastBlock,
     residual_scaled: false,
-    residual_first: false,
+    residual_first: [false, false],
     joint: Joint::Sequential,
     logits_scaled: false,
     logits_capped: false,
@@ -182,21 +198,20 @@ const ROUTED: Recipe = Recipe { gating: SIGMOID, reads_gating: true, normalized:
 impl Recipe {
     pub(in super::super) fn of(model: &Model) -> Self {
         let set = |key: &str| keys::is_set(model, key);
-        let ropes = keys::float(model, "rope.scaling.finetuned").is_none_or(|on| on != 0.0);
+        let ropes = model.arch_u64("rope.scaling.finetuned").is_none_or(|on| on != 0);
         let slides = model.window.is_some();
         match model.architecture.as_str() {
-            "llama" | "deci" | "internlm2" | "baichuan" | "xverse" | "qwen" | "qwen2" | "qwen2vl"
-            | "ernie4_5" | "exaone" | "orion" | "mistral3" | "paddleocr" | "pangu-embedded" => {
-                Self {
-                    norm: if model.architecture == "orion" { Op::Norm } else { Op::RmsNorm },
-                    tempering: if set("attention.temperature_scale") {
-                        Tempering::All
-                    } else {
-                        Tempering::None
-                    },
-                    ..PLAIN
-                }
-            }
+            "llama" | "deci" | "internlm2" | "baichuan" | "xverse" | "qwen" | "qwen2"
+            | "qwen2vl" | "ernie4_5" | "exaone" | "orion" | "mistral3" | "paddleocr"
+            | "pangu-embedded" => Self {
+                norm: if model.architecture == "orion" { Op::Norm } else { Op::RmsNorm },
+                tempering: if set("attention.temperature_scale") {
+                    Tempering::All
+                } else {
+                    Tempering::None
+                },
+                ..PLAIN
+            },
             "llama4" => Self {
                 qk_norm: if model.experts.is_some_and(|experts| experts.count == 128) {
                     QkNorm::None
@@ -254,11 +269,9 @@ impl Recipe {
                 activation: Activation::Halves,
                 ..PLAIN
             },
-            "glm4moe" => Self {
-                qk_norm: QkNorm::Heads,
-                ffn_norm: Some("post_attention_norm"),
-                ..ROUTED
-            },
+            "glm4moe" => {
+                Self { qk_norm: QkNorm::Heads, ffn_norm: Some("post_attention_norm"), ..ROUTED }
+            }
             "dots1" | "bailingmoe2" | "exaone-moe" => Self {
                 qk_norm: QkNorm::Heads,
                 rope: if slides { Rope::Sliding } else { Rope::All },
@@ -311,7 +324,7 @@ impl Recipe {
                 } else {
                     Activation::Halves
                 },
-                residual_first: true,
+                residual_first: [false, true],
                 ..PLAIN
             },
             "phi2" => Self {
@@ -337,9 +350,7 @@ impl Recipe {
             "smollm3" => Self { rope: Rope::NotEvery(4), ..PLAIN },
             "olmo" | "starcoder2" => Self { norm: Op::Norm, ..PLAIN },
             "stablelm" => Self { norm: Op::Norm, qk_norm: QkNorm::Heads, ..PLAIN },
-            "nemotron" => {
-                Self { norm: Op::Norm, activation: Activation::ReluSquared, ..PLAIN }
-            }
+            "nemotron" => Self { norm: Op::Norm, activation: Activation::ReluSquared, ..PLAIN },
             "arcee" => Self { activation: Activation::ReluSquared, ..PLAIN },
             "dbrx" => Self { norm: Op::Norm, ffn_norm: Some("attn_output_norm"), ..PLAIN },
             "grok" => Self {
@@ -357,24 +368,90 @@ impl Recipe {
                 qk_norm: QkNorm::Heads,
                 rope: Rope::NotEvery(4),
                 output_gate: OutputGate::Elements,
+                rows: Rows::LastBlockNormed,
                 attn_post_norm: Some("post_attention_norm"),
                 ffn_post_norm: Some("post_ffw_norm"),
                 ffn_post_norm_pinned: true,
                 ..ROUTED
             },
-            "mimo2" => Self {
-                scaled_attention: set("attention.value_scale"),
-                gating: SIGMOID,
-                ..PLAIN
-            },
+            "mimo2" => {
+                Self { scaled_attention: set("attention.value_scale"), gating: SIGMOID, ..PLAIN }
+            }
             "step35" => Self {
                 qk_norm: QkNorm::Heads,
                 output_gate: OutputGate::Heads,
                 rows: Rows::Hidden,
                 ..ROUTED
             },
+            "gemma3n" => Self {
+                embedding: EmbeddingScale::Rows,
+                mixer: Mixer::Gemma3n,
+                rows: Rows::Merged,
+                logits_capped: true,
+                ..PLAIN
+            },
+            "gemma4" => Self {
+                embedding: EmbeddingScale::Rows,
+                mixer: Mixer::Gemma4,
+                rows: Rows::Normed,
+                logits_capped: set("final_logit_softcapping"),
+                ..PLAIN
+            },
+            "kimi-linear" => {
+                Self { mixer: Mixer::Kda, reads_gating: true, gating: SIGMOID, ..PLAIN }
+            }
+            "mamba" | "mamba2" => Self { mixer: Mixer::Mamba, joint: Joint::Single, ..PLAIN },
+            "jamba" => Self {
+                mixer: Mixer::Mamba,
+                rope: Rope::None,
+                normalized: Some(false),
+                residual_first: [true, true],
+                ..PLAIN
+            },
+            "granitehybrid" => Self {
+                mixer: Mixer::Mamba,
+                embedding: if set("embedding_scale") {
+                    EmbeddingScale::Constant
+                } else {
+                    EmbeddingScale::None
+                },
+                rope: if ropes { Rope::All } else { Rope::None },
+                residual_scaled: set("residual_scale"),
+                logits_scaled: set("logit_scale"),
+                ..PLAIN
+            },
+            "nemotron_h" | "nemotron_h_moe" => Self {
+                mixer: Mixer::Mamba,
+                joint: Joint::Single,
+                rope: Rope::None,
+                activation: Activation::ReluSquared,
+                gating: SIGMOID,
+                normalized: None,
+                rows: Rows::Normed,
+                ..PLAIN
+            },
+            "falcon-h1" => Self { mixer: Mixer::Mamba, joint: Joint::Both, ..PLAIN },
+            "lfm2" | "lfm2moe" => Self {
+                mixer: Mixer::ShortConv,
+                qk_norm: QkNorm::Heads,
+                reads_gating: true,
+                residual_first: [true, true],
+                ..PLAIN
+            },
             "ernie4_5-moe" => PLAIN,
             _ => PLAIN,
+        }
+    }
+}
+
+impl Recipe {
+    /// Blocks with the same tensors can still differ in whether they rotate.
+    pub(in super::super) fn role_of(&self, il: usize) -> u64 {
+        match self.rope {
+            Rope::NotEvery(period) if period > 0 => {
+                u64::from((il as u64 + 1).is_multiple_of(period))
+            }
+            _ => 0,
         }
     }
 }

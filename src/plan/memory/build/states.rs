@@ -42,9 +42,7 @@ impl Builder<'_> {
         let zero = self.g.view(all, [width, 1, 1, 1], [width * 4, width * 4, width * 4], 0);
         let zero = self.g.in_place(Op::Scale, zero);
         self.g.expand(zero);
-        let ids = self.states();
-        let tail = self.g.view(ids, [rows - 1, 1, 1, 1], [(rows - 1) * 4; 3], 4);
-        let main = self.g.view(ids, [rows, 1, 1, 1], [rows * 4; 3], 0);
+        let [main, tail] = self.state_parts();
         let gathered = self.g.get_rows(all, tail);
         let out = read(self, all, main)?;
         self.g.expand(out);
