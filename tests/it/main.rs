@@ -13,6 +13,7 @@ mod examples;
 mod gguf;
 mod house;
 mod pattern;
+mod plan;
 mod presets;
 mod rejects;
 mod repository;
