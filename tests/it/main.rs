@@ -14,6 +14,7 @@ mod examples;
 mod gguf;
 mod house;
 mod pattern;
+mod plan;
 mod presets;
 mod rejects;
 mod repository;
