@@ -4,7 +4,11 @@
 //! (`TOTAL:FREE:CAPABILITY,...` in MiB), `base` (or `args`) flags, `margin` and what `--fit` ended with in `devices`.
 //! Without rows only the times are printed: of the seed's case, and of 94 blocks on 8 GPUs.
 
-#![expect(clippy::indexing_slicing, reason = "of constants and of what was just counted")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    reason = "a program for the terminal, over constants and what was just counted"
+)]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -66,7 +70,8 @@ fn gpu(text: &str) -> Result<Gpu, String> {
 
 fn find(model: &str, folder: &Utf8Path) -> Result<Model, String> {
     let entries = folder.read_dir_utf8().map_err(|e| e.to_string())?;
-    let mut files: Vec<Utf8PathBuf> = entries.flatten().map(camino::Utf8DirEntry::into_path).collect();
+    let mut files: Vec<Utf8PathBuf> =
+        entries.flatten().map(camino::Utf8DirEntry::into_path).collect();
     files.sort();
     let named = |f: &&Utf8PathBuf| {
         f.file_stem().is_some_and(|s| s == model || s.starts_with(&format!("{model}-00001-of-")))
