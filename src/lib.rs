@@ -8,10 +8,13 @@
 pub mod artifact;
 pub mod diagnostic;
 pub mod quote;
+pub mod table;
 pub mod units;
 
 // Reading.
+pub mod flags;
 pub mod hardware;
+pub mod preset;
 
 // Writing.
 pub mod render;
