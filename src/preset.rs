@@ -106,3 +106,36 @@ impl Preset {
 pub fn value<T>(field: &Field<T>) -> Option<&T> {
     field.as_ref().map(|set| &set.value)
 }
+
+/// The table and key that carry a flag of llama-server, given by its long spelling.
+pub fn key_of(flag: &str) -> Option<(&'static str, &'static str)> {
+    let mut found = None;
+    Preset::default().each(&mut |entry| {
+        if entry.key.emit.is_some_and(|emit| emit.on == flag) {
+            found = Some((entry.table, entry.key.name));
+        }
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Preset;
+    use crate::flags;
+
+    #[test]
+    fn every_key_is_a_flag_of_llama_server() {
+        let mut seen = 0;
+        Preset::default().each(&mut |entry| {
+            let Some(emit) = entry.key.emit else { return };
+            let flag = flags::find(emit.on).unwrap_or_else(|| panic!("{} is no flag", emit.on));
+            assert!(flag.server && !flag.removed, "{}", emit.on);
+            let name = flag.spellings.iter().any(|s| s[2..].replace('-', "_") == entry.key.name);
+            assert!(name || emit.on == "--model", "{} for {}", entry.path(), emit.on);
+            let off = emit.off.map(|off| flags::find(off).unwrap().is_negated(off));
+            assert_eq!(flag.kind == flags::Kind::Bool, off == Some(true), "{}", emit.on);
+            seen += 1;
+        });
+        assert!(seen > 100, "{seen}");
+    }
+}

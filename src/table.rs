@@ -13,14 +13,23 @@ use crate::diagnostic::Location;
 
 pub use key::{Emit, Key};
 pub use reader::Reader;
-pub use value::{Kind, Number, Value};
 pub(crate) use value::choice;
+pub use value::{Kind, Number, Value};
 
 /// A value that a file sets, and where it does so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set<T> {
     pub value: T,
     pub at: Location,
+    /// Of a list, where each item stands.
+    pub items: Vec<Location>,
+}
+
+impl<T> Set<T> {
+    /// Where an item of a list stands; the whole value where it is no list.
+    pub fn item(&self, index: usize) -> Location {
+        self.items.get(index).unwrap_or(&self.at).clone()
+    }
 }
 
 /// What a file may say about a key.

@@ -26,13 +26,13 @@ table! {
         /// The card's name.
         name: String;
         /// Total memory in MiB, as `nvidia-smi` prints it.
-        memory_mib: i64, 256 ..= 16777216;
+        memory_mib: i64, 256 ..= 16_777_216;
         /// Memory that is free before anything is loaded, MiB.
-        free_mib: i64, 0 ..= 16777216;
+        free_mib: i64, 0 ..= 16_777_216;
         /// CUDA compute capability, `8.9`.
         compute_capability: String;
         /// Memory bandwidth in GB/s.
-        bandwidth_gbs: Number, 1.0 ..= 100000.0;
+        bandwidth_gbs: Number, 1.0 ..= 100_000.0;
         /// PCI bus id.
         pci: String;
         /// `GPU-` and the UUID, as `nvidia-smi -L` prints it.
@@ -58,9 +58,9 @@ table! {
     /// System memory.
     pub struct RamTable {
         /// Total in MiB.
-        total_mib: i64, 256 ..= 67108864;
+        total_mib: i64, 256 ..= 67_108_864;
         /// Bandwidth in GB/s.
-        bandwidth_gbs: Number, 1.0 ..= 100000.0;
+        bandwidth_gbs: Number, 1.0 ..= 100_000.0;
     }
 }
 
@@ -78,9 +78,9 @@ pub fn parse(
         findings.push(Diagnostic::new(Code::Syntax, error.message()).at(at));
     }
     let root = root.get_ref();
-    let mut reader = Reader { file, findings };
+    let mut reader = Reader { file, findings, stray: |_| None };
     let known = Head::KEYS.iter().map(|key| key.name);
-    reader.unknown(root, "", known.chain(["gpu", "cpu", "ram"]));
+    reader.unknown(root, "", &known.chain(["gpu", "cpu", "ram"]));
     let head = Head::read(&mut reader, root);
     let cpu: CpuTable = reader.table(root, "cpu");
     let ram: RamTable = reader.table(root, "ram");

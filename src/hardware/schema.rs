@@ -13,5 +13,5 @@ pub fn text() -> String {
         .insert("gpu".into(), json!({ "type": "array", "items": schema::object::<GpuTable>() }));
     properties.insert("cpu".into(), schema::object::<CpuTable>());
     properties.insert("ram".into(), schema::object::<RamTable>());
-    schema::document("composegen hardware", "A machine that models are placed on.", properties)
+    schema::document("composegen hardware", "A machine that models are placed on.", &properties)
 }

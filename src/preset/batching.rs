@@ -6,9 +6,9 @@ table! {
     /// Batches, slots and CPU threads.
     pub struct Batching {
         /// Tokens per logical batch.
-        batch_size: i64, 1 ..= 1048576 => "--batch-size";
+        batch_size: i64, 1 ..= 1_048_576 => "--batch-size";
         /// Tokens per physical batch; the compute buffers grow with it.
-        ubatch_size: i64, 1 ..= 1048576 => "--ubatch-size";
+        ubatch_size: i64, 1 ..= 1_048_576 => "--ubatch-size";
         /// Slots: requests served at the same time.
         parallel: i64, -1 ..= 256 => "--parallel";
         /// Add requests to a running batch.
@@ -17,7 +17,7 @@ table! {
         threads: i64, -1 ..= 1024 => "--threads";
         /// CPU threads for prompts.
         threads_batch: i64, -1 ..= 1024 => "--threads-batch";
-        /// Process priority from -1 (low) to 3 (real time); above 0 needs CAP_SYS_NICE in the container.
+        /// Process priority from -1 (low) to 3 (real time); above 0 needs `CAP_SYS_NICE` in the container.
         prio: i64, -1 ..= 3 => "--prio";
         /// Busy waiting of the threads, percent.
         poll: i64, 0 ..= 100 => "--poll";

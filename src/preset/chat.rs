@@ -28,7 +28,7 @@ table! {
         /// Where the reasoning goes in an answer.
         reasoning_format: ReasoningFormat => "--reasoning-format";
         /// Most tokens of reasoning; -1 is without limit.
-        reasoning_budget: i64, -1 ..= 16777216 => "--reasoning-budget";
+        reasoning_budget: i64, -1 ..= 16_777_216 => "--reasoning-budget";
         /// What to say to the model when the budget is spent.
         reasoning_budget_message: String => "--reasoning-budget-message";
         /// Keep earlier reasoning in the conversation.

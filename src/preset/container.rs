@@ -20,9 +20,9 @@ table! {
         /// Seconds after start in which a failing health check does not count; computed from the model's size if absent.
         start_period: i64, 1 ..= 86400;
         /// Memory limit in MiB; none by default, since mapped model files count against it.
-        memory_limit: i64, 64 ..= 16777216;
+        memory_limit: i64, 64 ..= 16_777_216;
         /// Shared memory in MiB, for NCCL.
-        shm_size: i64, 1 ..= 1048576;
+        shm_size: i64, 1 ..= 1_048_576;
         /// User and group the server runs as, `uid:gid`.
         user: String;
         /// More environment variables.
@@ -30,7 +30,7 @@ table! {
         /// More mounts, each `host:container` or `host:container:ro`.
         volumes: Vec<String>;
         /// Size at which a log file is rotated, MiB.
-        log_max_size: i64, 1 ..= 1048576;
+        log_max_size: i64, 1 ..= 1_048_576;
         /// Log files to keep.
         log_max_file: i64, 1 ..= 1000;
     }

@@ -35,7 +35,7 @@ table! {
     /// Context length, the KV cache and the prompt caches.
     pub struct Context {
         /// Context in tokens over all slots; 0 takes the model's own length.
-        ctx_size: i64, 0 ..= 16777216 => "--ctx-size";
+        ctx_size: i64, 0 ..= 16_777_216 => "--ctx-size";
         /// Type of the K cache.
         cache_type_k: CacheType => "--cache-type-k";
         /// Type of the V cache; a quantized one needs flash attention.
@@ -45,13 +45,13 @@ table! {
         /// Drop the oldest tokens when the context is full instead of stopping.
         context_shift: bool => "--context-shift" / "--no-context-shift";
         /// Tokens of the initial prompt to keep when the context shifts; -1 keeps all.
-        keep: i64, -1 ..= 16777216 => "--keep";
+        keep: i64, -1 ..= 16_777_216 => "--keep";
         /// Most tokens to generate per request; -1 is without limit.
-        n_predict: i64, -1 ..= 16777216 => "--n-predict";
+        n_predict: i64, -1 ..= 16_777_216 => "--n-predict";
         /// One KV buffer shared by all slots.
         kv_unified: bool => "--kv-unified" / "--no-kv-unified";
         /// Cap per slot of a shared KV buffer, in tokens.
-        kv_unified_per_slot: i64, 0 ..= 16777216 => "--kv-unified-per-slot";
+        kv_unified_per_slot: i64, 0 ..= 16_777_216 => "--kv-unified-per-slot";
         /// Keep the KV cache on the GPUs.
         kv_offload: bool => "--kv-offload" / "--no-kv-offload";
         /// Full-length cache for sliding-window layers.
@@ -59,25 +59,25 @@ table! {
         /// Reuse the prompt of the previous request.
         cache_prompt: bool => "--cache-prompt" / "--no-cache-prompt";
         /// Smallest chunk to reuse from the cache by shifting, in tokens.
-        cache_reuse: i64, 0 ..= 16777216 => "--cache-reuse";
+        cache_reuse: i64, 0 ..= 16_777_216 => "--cache-reuse";
         /// Prompt cache in system memory, MiB; -1 is without limit, 0 is off. llama.cpp's default is 8192.
-        cache_ram: i64, -1 ..= 4194304 => "--cache-ram";
+        cache_ram: i64, -1 ..= 4_194_304 => "--cache-ram";
         /// Save idle slots to the prompt cache.
         cache_idle_slots: bool => "--cache-idle-slots" / "--no-cache-idle-slots";
         /// Context checkpoints per slot, kept in system memory (hybrid and sliding-window models).
         ctx_checkpoints: i64, 0 ..= 1024 => "--ctx-checkpoints";
         /// Fewest tokens between two checkpoints.
-        checkpoint_min_step: i64, 0 ..= 16777216 => "--checkpoint-min-step";
+        checkpoint_min_step: i64, 0 ..= 16_777_216 => "--checkpoint-min-step";
         /// Stretching of the context.
         rope_scaling: RopeScaling => "--rope-scaling";
         /// Factor by which the context is stretched.
         rope_scale: Number, 0.01 ..= 1024.0 => "--rope-scale";
         /// RoPE base frequency.
-        rope_freq_base: Number, 0.0 ..= 1000000000000.0 => "--rope-freq-base";
+        rope_freq_base: Number, 0.0 ..= 1_000_000_000_000.0 => "--rope-freq-base";
         /// RoPE frequency factor; stretches by its inverse.
         rope_freq_scale: Number, 0.0001 ..= 100.0 => "--rope-freq-scale";
         /// Context length that the model was trained for, for YaRN.
-        yarn_orig_ctx: i64, 0 ..= 16777216 => "--yarn-orig-ctx";
+        yarn_orig_ctx: i64, 0 ..= 16_777_216 => "--yarn-orig-ctx";
         /// YaRN extrapolation mix; -1 takes the model's.
         yarn_ext_factor: Number, -1.0 ..= 1.0 => "--yarn-ext-factor";
         /// YaRN attention magnitude; -1 takes the model's.

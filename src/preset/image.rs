@@ -2,6 +2,9 @@
 
 use crate::table::{choice, table};
 
+/// The oldest release that compiles for every GPU up to compute capability 12.0; runs with driver 570 and later.
+pub const CUDA: &str = "12.8.1";
+
 choice! {
     /// What llama.cpp computes on.
     pub enum Backend { Cuda = "cuda", Cpu = "cpu", }
@@ -25,11 +28,11 @@ table! {
         /// Directory with llama.cpp's source, relative to the output directory and inside it.
         source_dir: String;
         /// Build number to compile in where the source has no history to count.
-        build_number: i64, 0 ..= 1000000;
+        build_number: i64, 0 ..= 1_000_000;
         /// CUDA version of the build stage, `12.8.1`.
         cuda: String;
-        /// CUDA architectures to compile instead of the hardware's, `89-real` or `120a-real`.
-        cuda_architectures: Vec<String>;
+        /// Compute capabilities to compile for instead of the hardware's, `["8.9", "12.0"]`.
+        compute_capabilities: Vec<String>;
         /// More K-V cache pairs to compile flash-attention kernels for, `q5_0-q5_0`.
         fa_quants: Vec<String>;
         /// Base image of the build stage, with a digest if it is to be pinned.

@@ -16,7 +16,7 @@ table! {
         /// Number of blocks (`<arch>.block_count`).
         layers: i64, 1 ..= 512;
         /// Context length that the model was trained for, in tokens.
-        context_length: i64, 1 ..= 16777216;
+        context_length: i64, 1 ..= 16_777_216;
         /// Vision projector beside the model.
         mmproj: String => "--mmproj";
         /// Whether the projector runs on the GPU.

@@ -4,6 +4,7 @@ use toml::de::DeTable;
 
 use super::Preset;
 use crate::diagnostic::{Code, Diagnostic, FileId, Location};
+use crate::flags;
 use crate::table::{Reader, Table};
 
 /// Names of all tables and of the keys at the top, for unknown-key suggestions and for the schema.
@@ -31,9 +32,9 @@ pub fn parse(file: FileId, text: &str, findings: &mut Vec<Diagnostic>) -> Preset
         findings.push(Diagnostic::new(Code::Syntax, message).at(at));
     }
     let root = root.get_ref();
-    let mut reader = Reader { file, findings };
+    let mut reader = Reader { file, findings, stray };
     let top = super::Head::KEYS.iter().map(|key| key.name);
-    reader.unknown(root, "", top.chain(TABLES.iter().copied()));
+    reader.unknown(root, "", &top.chain(TABLES.iter().copied()));
     Preset {
         head: super::Head::read(&mut reader, root),
         model: reader.table(root, "model"),
@@ -49,4 +50,39 @@ pub fn parse(file: FileId, text: &str, findings: &mut Vec<Diagnostic>) -> Preset
         measured: reader.tables(root, "measured"),
         attempts: reader.tables(root, "attempt"),
     }
+}
+
+/// A key in the wrong table, a flag that is gone, or a flag of llama-server that has no key.
+fn stray(name: &str) -> Option<(Code, String)> {
+    let mut belongs = None;
+    Preset::default().each(&mut |entry| {
+        if entry.key.name == name {
+            belongs = Some(entry.table);
+        }
+    });
+    if let Some(table) = belongs {
+        let place = if table.is_empty() {
+            "at the top of the file, before any table".to_owned()
+        } else {
+            format!("in `[{table}]`")
+        };
+        return Some((Code::UnknownKey, format!("`{name}` belongs {place}")));
+    }
+    let flag = format!("--{}", name.replace('_', "-"));
+    if let Some(gone) = flags::removed(&flag) {
+        return Some((Code::RemovedFlag, format!("llama.cpp no longer has it: {gone}")));
+    }
+    let known = flags::find(&flag).filter(|flag| flag.server)?;
+    Some(match super::key_of(known.long) {
+        Some(("", key)) => (Code::UnknownKey, format!("write `{key}`")),
+        Some((table, key)) => (Code::UnknownKey, format!("write `{key}` in `[{table}]`")),
+        None => {
+            let example = if known.kind.words() == 0 {
+                format!("[\"{}\"]", known.long)
+            } else {
+                format!("[\"{}\", \"...\"]", known.long)
+            };
+            (Code::UnknownKey, format!("it has no key; pass it as `extra_args = {example}`"))
+        }
+    })
 }

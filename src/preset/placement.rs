@@ -72,7 +72,7 @@ table! {
         /// Distribution over several GPUs.
         split_mode: SplitMode => "--split-mode";
         /// Share of each GPU; whole numbers that add up to the layers plus one are exact layer counts.
-        tensor_split: Vec<Number>, 0.0 ..= 1000000.0 => "--tensor-split";
+        tensor_split: Vec<Number>, 0.0 ..= 1_000_000.0 => "--tensor-split";
         /// The GPU of `split_mode = "none"`.
         main_gpu: i64, 0 ..= 15 => "--main-gpu";
         /// Devices to use, in order.
@@ -86,9 +86,9 @@ table! {
         /// Let llama-server find the placement at start.
         fit: OnOff => "--fit";
         /// MiB to leave free per device, for `fit`.
-        fit_target: Vec<u32>, 0 ..= 1048576 => "--fit-target";
+        fit_target: Vec<u32>, 0 ..= 1_048_576 => "--fit-target";
         /// Smallest context that `fit` may choose.
-        fit_ctx: i64, 256 ..= 16777216 => "--fit-ctx";
+        fit_ctx: i64, 256 ..= 16_777_216 => "--fit-ctx";
         /// Run large batches of weights in system memory on the first GPU.
         op_offload: bool => "--op-offload" / "--no-op-offload";
         /// Repack weights for the CPU's kernels.

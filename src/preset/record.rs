@@ -29,21 +29,21 @@ table! {
         /// Day of the measurement, `2026-02-13`.
         date: String;
         /// Generated tokens per second.
-        decode_tps: Number, 0.0 ..= 1000000.0;
+        decode_tps: Number, 0.0 ..= 1_000_000.0;
         /// Prompt tokens per second.
-        prompt_tps: Number, 0.0 ..= 10000000.0;
+        prompt_tps: Number, 0.0 ..= 10_000_000.0;
         /// Whether the speed is an estimate.
         approximate: bool;
         /// Tokens of the answer.
-        tokens: i64, 0 ..= 100000000;
+        tokens: i64, 0 ..= 100_000_000;
         /// Seconds the answer took.
-        seconds: Number, 0.0 ..= 10000000.0;
+        seconds: Number, 0.0 ..= 10_000_000.0;
         /// VRAM in use per GPU, MiB.
-        vram_mib: Vec<u32>, 0 ..= 10000000;
+        vram_mib: Vec<u32>, 0 ..= 10_000_000;
         /// Weights per GPU, MiB.
-        weights_mib: Vec<u32>, 0 ..= 10000000;
+        weights_mib: Vec<u32>, 0 ..= 10_000_000;
         /// System memory in use, GB.
-        ram_gb: Number, 0.0 ..= 100000.0;
+        ram_gb: Number, 0.0 ..= 100_000.0;
         /// Whether the answer corrected itself on the way.
         self_correction: bool;
         /// The answer's quality in a few words.

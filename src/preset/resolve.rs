@@ -64,12 +64,15 @@ impl<'a> Library<'a> {
         let mut merged = (*own).clone();
         let mut chain = vec![path.clone()];
         let mut here = path.clone();
-        let mut extends = own.head.extends.clone();
-        while let Some(name) = extends {
+        let mut last = own.clone();
+        while let Some(name) = last.head.extends.clone() {
             let parent_path = named(&here, "", &name.value);
             if chain.contains(&parent_path) {
-                let circle =
-                    chain.iter().map(|p| p.as_str()).chain([parent_path.as_str()]).collect::<Vec<_>>();
+                let circle = chain
+                    .iter()
+                    .map(|p| p.as_str())
+                    .chain([parent_path.as_str()])
+                    .collect::<Vec<_>>();
                 let message = format!("presets extend each other: {}", circle.join(" -> "));
                 self.findings.push(
                     Diagnostic::new(Code::ExtendsCycle, message)
@@ -78,10 +81,12 @@ impl<'a> Library<'a> {
                 );
                 break;
             }
-            let Some((file, parent)) = self.read_named(&parent_path, &name, "preset") else { break };
+            let Some((file, parent)) = self.read_named(&parent_path, &name, "preset") else {
+                break;
+            };
             inputs.push(file);
             merged = merged.inherit(&parent);
-            extends = parent.head.extends.clone();
+            last = parent;
             chain.push(parent_path.clone());
             here = parent_path;
         }
@@ -174,7 +179,9 @@ fn missing(what: &str, path: &Utf8Path, name: &Set<String>, error: &io::Error) -
     Diagnostic::new(Code::MissingFile, format!("cannot read the {what} `{}`", name.value))
         .at(name.at.clone())
         .label(format!("{error}"))
-        .help(format!("it is looked for at `{path}`; a value that ends in `.toml` is taken as a path"))
+        .help(format!(
+            "it is looked for at `{path}`; a value that ends in `.toml` is taken as a path"
+        ))
 }
 
 /// `name` beside the file that says it: a path if it ends in `.toml`, else a preset's or a machine's name.
@@ -222,7 +229,9 @@ mod tests {
 
     fn load(path: &Utf8Path) -> io::Result<String> {
         let text = match path.as_str() {
-            "p/child.toml" => "extends = \"base/parent\"\n[context]\nctx_size = 1\n[[measured]]\ntokens = 2\n",
+            "p/child.toml" => {
+                "extends = \"base/parent\"\n[context]\nctx_size = 1\n[[measured]]\ntokens = 2\n"
+            }
             "p/base/parent.toml" => {
                 "label = \"x\"\nhardware = \"rig\"\n[context]\nctx_size = 9\nkeep = 3\n"
             }
@@ -253,9 +262,7 @@ mod tests {
 
     #[test]
     fn circles_and_missing_parents_are_findings() {
-        for (path, code) in
-            [("p/a.toml", Code::ExtendsCycle), ("p/lost.toml", Code::MissingFile)]
-        {
+        for (path, code) in [("p/a.toml", Code::ExtendsCycle), ("p/lost.toml", Code::MissingFile)] {
             let mut library = Library::new(&load);
             library.resolve(Utf8Path::new(path)).unwrap();
             let codes: Vec<_> = library.findings.iter().map(|f| f.code).collect();
@@ -265,7 +272,8 @@ mod tests {
 
     #[test]
     fn paths_have_one_name() {
-        for (from, to) in [("a/./b/../c", "a/c"), ("../x", "../x"), ("./a", "a"), ("/a/../b", "/b")] {
+        for (from, to) in [("a/./b/../c", "a/c"), ("../x", "../x"), ("./a", "a"), ("/a/../b", "/b")]
+        {
             assert_eq!(clean(Utf8Path::new(from)), to);
         }
     }

@@ -8,7 +8,7 @@ table! {
         /// Temperature.
         temp: Number, 0.0 ..= 100.0 => "--temp";
         /// Keep the K likeliest tokens; 0 is off.
-        top_k: i64, 0 ..= 1000000 => "--top-k";
+        top_k: i64, 0 ..= 1_000_000 => "--top-k";
         /// Keep the likeliest tokens up to this probability; 1.0 is off.
         top_p: Number, 0.0 ..= 1.0 => "--top-p";
         /// Drop tokens below this share of the likeliest; 0 is off.
@@ -20,9 +20,9 @@ table! {
         /// Factor against repetition; 1.0 is off.
         repeat_penalty: Number, 0.0 ..= 10.0 => "--repeat-penalty";
         /// Tokens to look back for repetition; 0 is off, -1 the whole context.
-        repeat_last_n: i64, -1 ..= 16777216 => "--repeat-last-n";
+        repeat_last_n: i64, -1 ..= 16_777_216 => "--repeat-last-n";
         /// Seed; -1 draws one.
-        seed: i64, -1 ..= 4294967295.0 => "--seed";
+        seed: i64, -1 ..= 4_294_967_295.0 => "--seed";
         /// Samplers in order, separated by `;`.
         samplers: String => "--samplers";
         /// Locally typical sampling; 1.0 is off.
@@ -38,9 +38,9 @@ table! {
         /// DRY base.
         dry_base: Number, 0.0 ..= 100.0 => "--dry-base";
         /// DRY: repetition that is still allowed, in tokens.
-        dry_allowed_length: i64, 0 ..= 1000000 => "--dry-allowed-length";
+        dry_allowed_length: i64, 0 ..= 1_000_000 => "--dry-allowed-length";
         /// DRY: tokens to look back; -1 the whole context.
-        dry_penalty_last_n: i64, -1 ..= 16777216 => "--dry-penalty-last-n";
+        dry_penalty_last_n: i64, -1 ..= 16_777_216 => "--dry-penalty-last-n";
         /// Range of the dynamic temperature; 0 is off.
         dynatemp_range: Number, 0.0 ..= 100.0 => "--dynatemp-range";
         /// Exponent of the dynamic temperature.

@@ -12,7 +12,7 @@ pub fn text() -> String {
     for (name, table) in tables() {
         properties.insert(name.to_owned(), table);
     }
-    schema::document("composegen preset", "One strategy of serving one model.", properties)
+    schema::document("composegen preset", "One strategy of serving one model.", &properties)
 }
 
 fn tables() -> Vec<(&'static str, Json)> {

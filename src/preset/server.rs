@@ -25,13 +25,13 @@ table! {
         /// The slots endpoint.
         slots: bool => "--slots" / "--no-slots";
         /// Read and write timeout, seconds.
-        timeout: i64, 1 ..= 1000000 => "--timeout";
+        timeout: i64, 1 ..= 1_000_000 => "--timeout";
         /// Seconds between keep-alive events of a stream.
-        sse_ping_interval: i64, -1 ..= 1000000 => "--sse-ping-interval";
+        sse_ping_interval: i64, -1 ..= 1_000_000 => "--sse-ping-interval";
         /// HTTP threads; -1 chooses.
         threads_http: i64, -1 ..= 1024 => "--threads-http";
         /// Unload the model after so many idle seconds; -1 never.
-        sleep_idle_seconds: i64, -1 ..= 100000000 => "--sleep-idle-seconds";
+        sleep_idle_seconds: i64, -1 ..= 100_000_000 => "--sleep-idle-seconds";
         /// Directory for saved slots, inside the container.
         slot_save_path: String => "--slot-save-path";
         /// Directory of local media, inside the container.

@@ -10,6 +10,8 @@ use crate::diagnostic::{Code, Diagnostic, FileId, Location};
 pub struct Reader<'a> {
     pub file: FileId,
     pub findings: &'a mut Vec<Diagnostic>,
+    /// What to say of a key that the table does not have, where more is known than its spelling.
+    pub stray: fn(&str) -> Option<(Code, String)>,
 }
 
 impl Reader<'_> {
@@ -22,7 +24,7 @@ impl Reader<'_> {
         let Some(value) = root.get(name) else { return T::default() };
         match value.get_ref() {
             DeValue::Table(table) => {
-                self.unknown(table, name, T::KEYS.iter().map(|k| k.name));
+                self.unknown(table, name, &T::KEYS.iter().map(|k| k.name));
                 T::read(self, table)
             }
             other => {
@@ -57,7 +59,7 @@ impl Reader<'_> {
         tables
             .into_iter()
             .map(|table| {
-                self.unknown(table, name, T::KEYS.iter().map(|k| k.name));
+                self.unknown(table, name, &T::KEYS.iter().map(|k| k.name));
                 T::read(self, table)
             })
             .collect()
@@ -69,23 +71,46 @@ impl Reader<'_> {
         let value = table.get(key.name)?;
         let at = self.location(value);
         let Some(read) = T::read(value.get_ref()) else {
-            self.findings.push(wrong_type(key, value.get_ref()).at(at));
+            self.findings.push(wrong_type(key, value.get_ref()).at(self.wrong_item::<T>(value)));
             return None;
         };
         if let Some((low, high)) = key.range
-            && let Some(number) = read.numbers().into_iter().find(|n| !(low..=high).contains(n))
+            && let Some((i, number)) =
+                read.numbers().into_iter().enumerate().find(|(_, n)| !(low..=high).contains(n))
         {
+            let item = value.get_ref().as_array().and_then(|list| list.get(i));
+            let at = self.location(item.unwrap_or(value));
             self.findings.push(
                 Diagnostic::new(
                     Code::OutOfRange,
                     format!("`{}` cannot be {}", key.name, plain(number)),
                 )
                 .at(at)
-                .help(format!("give {} from {} to {}", key.kind, plain(low), plain(high))),
+                .help(format!(
+                    "give {} from {} to {}",
+                    key.kind,
+                    plain(low),
+                    plain(high)
+                )),
             );
             return None;
         }
-        Some(Set { value: read, at })
+        let items = value.get_ref().as_array();
+        let items = items.map(|list| list.iter().map(|item| self.location(item)).collect());
+        Some(Set { value: read, at, items: items.unwrap_or_default() })
+    }
+
+    /// The item of a list because of which it cannot be read: the first that alone makes no list of its own.
+    fn wrong_item<T: Value>(&self, value: &Spanned<DeValue<'_>>) -> Location {
+        let list = value.get_ref().as_array();
+        let wrong = list.and_then(|list| {
+            list.iter().find(|item| {
+                let mut alone = toml::de::DeArray::new();
+                alone.push((*item).clone());
+                T::read(&DeValue::Array(alone)).is_none()
+            })
+        });
+        self.location(wrong.unwrap_or(value))
     }
 
     /// Reports every key of `table` that is not among `known`.
@@ -93,20 +118,23 @@ impl Reader<'_> {
         &mut self,
         table: &DeTable<'_>,
         name: &str,
-        known: impl Iterator<Item = &'static str> + Clone,
+        known: &(impl Iterator<Item = &'static str> + Clone),
     ) {
         for key in table.keys() {
             if known.clone().any(|k| k == key.get_ref().as_ref()) {
                 continue;
             }
             let place = if name.is_empty() { "here".into() } else { format!("in `[{name}]`") };
-            let help = match nearest(key.get_ref(), known.clone()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known keys: {}", known.clone().collect::<Vec<_>>().join(", ")),
-            };
+            let (code, help) = (self.stray)(key.get_ref()).unwrap_or_else(|| {
+                let help = match nearest(key.get_ref(), known.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known keys: {}", known.clone().collect::<Vec<_>>().join(", ")),
+                };
+                (Code::UnknownKey, help)
+            });
             let at = self.location(key);
             self.findings.push(
-                Diagnostic::new(Code::UnknownKey, format!("no key `{}` {place}", key.get_ref()))
+                Diagnostic::new(code, format!("no key `{}` {place}", key.get_ref()))
                     .at(at)
                     .help(help),
             );
@@ -145,6 +173,8 @@ fn describe(value: &DeValue<'_>) -> String {
         DeValue::Integer(number) => format!("the number {number}"),
         DeValue::Float(number) => format!("the number {number}"),
         DeValue::Boolean(yes) => format!("`{yes}`"),
+        DeValue::Array(items) => format!("a list of {}", items.iter().len()),
+        DeValue::Table(_) => "a table".to_owned(),
         other => format!("a value of type {}", other.type_str()),
     }
 }

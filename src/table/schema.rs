@@ -6,11 +6,11 @@ use super::{Key, Kind, Table};
 
 /// An object that knows its keys and allows no other.
 pub fn object<T: Table>() -> Json {
-    closed(T::DOC, T::KEYS.iter().map(|key| (key.name.to_owned(), of_key(key))).collect())
+    closed(T::DOC, &T::KEYS.iter().map(|key| (key.name.to_owned(), of_key(key))).collect())
 }
 
 /// An object with the given properties and no others.
-pub fn closed(doc: &str, properties: Map<String, Json>) -> Json {
+pub fn closed(doc: &str, properties: &Map<String, Json>) -> Json {
     json!({
         "description": doc.trim(),
         "type": "object",
@@ -20,7 +20,7 @@ pub fn closed(doc: &str, properties: Map<String, Json>) -> Json {
 }
 
 /// A whole schema file, pretty printed with one trailing newline.
-pub fn document(title: &str, doc: &str, properties: Map<String, Json>) -> String {
+pub fn document(title: &str, doc: &str, properties: &Map<String, Json>) -> String {
     let mut root = closed(doc, properties);
     if let Json::Object(map) = &mut root {
         map.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());

@@ -91,7 +91,6 @@ impl Value for i64 {
     }
 }
 
-
 impl Value for u32 {
     const KIND: Kind = Kind::Integer;
     fn read(value: &DeValue<'_>) -> Option<Self> {
@@ -191,9 +190,9 @@ fn json(value: &DeValue<'_>) -> Option<serde_json::Value> {
         DeValue::Float(_) => Number::read(value)?.value.into(),
         DeValue::Boolean(yes) => (*yes).into(),
         DeValue::Datetime(time) => time.to_string().into(),
-        DeValue::Array(items) => {
-            serde_json::Value::Array(items.iter().map(|i| json(i.get_ref())).collect::<Option<_>>()?)
-        }
+        DeValue::Array(items) => serde_json::Value::Array(
+            items.iter().map(|i| json(i.get_ref())).collect::<Option<_>>()?,
+        ),
         DeValue::Table(table) => serde_json::Value::Object(
             table
                 .iter()
@@ -202,7 +201,6 @@ fn json(value: &DeValue<'_>) -> Option<serde_json::Value> {
         ),
     })
 }
-
 
 /// Declares a type with a fixed set of words.
 macro_rules! choice {

@@ -1,1 +1,20 @@
 //! One integration crate: it links once, and each module is one promise of the project.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests may fail loudly, and they read files and the environment"
+)]
+
+mod chain;
+mod cli;
+mod examples;
+mod house;
+mod pattern;
+mod presets;
+mod rejects;
+mod repository;
+mod schema;
+mod tools;

@@ -1,0 +1,161 @@
+//! The command line: names, types and help. What a command does is in `command`.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
+#[derive(Debug, Parser)]
+#[command(name = "composegen", version, max_term_width = 100, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "Exit codes: 0 done, 1 preset rejected, 2 usage, 3 out of date, 4 engine, \
+5 out of memory, 6 edited by hand, 7 file, 8 unresolved.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write Dockerfile, docker-compose.yml, entrypoint and .env files for presets
+    Build(Build),
+    /// Generate again and compare with what is on disk
+    Check(Check),
+    /// Resolve branch and base images to a commit and digests, and build again
+    Update(Update),
+    /// Show all strategies in a table
+    List(List),
+    /// Show one strategy: every value, and where it comes from
+    Show(Show),
+    /// Print the tensor override for a number of layers per device
+    Ot(Ot),
+    /// Print the JSON Schema of presets or hardware files
+    Schema(Schema),
+    /// Explain the code of a finding
+    Explain(Explain),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Write man pages
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    /// Presets, the one that `docker compose up` runs by default first
+    #[arg(required = true, value_name = "PRESET")]
+    pub presets: Vec<Utf8PathBuf>,
+    /// Directory to write to [default: deploy/NAME of the first preset]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<Utf8PathBuf>,
+    /// Overwrite files that were edited by hand
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub deny: Deny,
+}
+
+#[derive(Debug, Args)]
+pub struct Deny {
+    /// Treat these findings as errors
+    #[arg(long, value_name = "WHAT")]
+    pub deny: Option<Denied>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Denied {
+    Warnings,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Output directories [default: every lock file below the current directory]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    pub deny: Deny,
+}
+
+#[derive(Debug, Args)]
+pub struct Update {
+    /// Output directories [default: every lock file below the current directory]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<Utf8PathBuf>,
+    /// Overwrite files that were edited by hand
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Directory with presets
+    #[arg(default_value = "presets", value_name = "DIR")]
+    pub dir: Utf8PathBuf,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A preset's file, or its name in `presets`
+    #[arg(value_name = "PRESET")]
+    pub preset: Utf8PathBuf,
+    /// Keys that nobody set, too
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Output {
+    /// How to print it
+    #[arg(long, default_value = "text", value_name = "FORMAT")]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Ot {
+    /// Layers on the first device, on the second, and so on
+    #[arg(required = true, value_name = "LAYERS")]
+    pub layers: Vec<u32>,
+    /// Names of the devices, in order
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub device: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Which schema
+    #[arg(default_value = "preset")]
+    pub of: SchemaOf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    Preset,
+    Hardware,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The code in brackets; without it, all of them
+    pub code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Directory to write to
+    #[arg(value_name = "DIR")]
+    pub dir: Utf8PathBuf,
+}
