@@ -18,8 +18,13 @@ use crate::tools;
 fn compiled(dir: &Utf8Path, presets: &[Utf8PathBuf]) -> Compiled {
     let load = |path: &Utf8Path| std::fs::read_to_string(dir.join(path));
     let mut library = Library::new(&load);
-    let request =
-        Request { presets, out: Utf8Path::new("out"), here: dir, pinned: &Resolved::default() };
+    let request = Request {
+        presets,
+        out: Utf8Path::new("out"),
+        here: dir,
+        pinned: &Resolved::default(),
+        placements: &BTreeMap::new(),
+    };
     let result = compile(&mut library, request).unwrap();
     result.unwrap_or_else(|| panic!("{presets:?}: {:?}", library.findings))
 }
@@ -49,7 +54,7 @@ fn environment(compose: &Path, dir: &Path, strategy: &str) -> BTreeMap<String, S
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{compose:?} {strategy}: {said}");
+    assert!(output.status.success(), "{} {strategy}: {said}", compose.display());
     let config: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let environment = config["services"]["llama"]["environment"].as_object().unwrap();
     // `config` writes what could be read again, with every dollar doubled.
@@ -128,7 +133,7 @@ fn travel(dir: &Path, compiled: &Compiled) {
             shells.extend(busybox.as_ref().map(|b| vec![b.to_str().unwrap(), "sh"]));
             for shell in shells.iter().filter(|shell| tools::find(shell[0]).is_some()) {
                 let argv = argv(shell, dir, &environment);
-                let how = format!("{} by {compose:?} and {shell:?}", strategy.name);
+                let how = format!("{} by {} and {shell:?}", strategy.name, compose.display());
                 assert_arrived(strategy, &argv, &how);
             }
         }

@@ -20,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("preset", &["ground", "flags", "hardware"]),
     ("lock", &["ground"]),
     ("check", &["ground", "flags", "hardware", "preset", "plan", "strategy"]),
-    ("strategy", &["ground", "hardware", "preset", "plan"]),
+    ("strategy", &["ground", "hardware", "lock", "preset", "plan"]),
     ("plan", &["ground", "flags", "hardware", "gguf", "preset", "strategy", "lock"]),
     ("render", &["ground", "plan", "hardware"]),
     ("compile", &["ground", "check", "lock", "plan", "preset", "render", "strategy"]),
