@@ -10,6 +10,8 @@
 
 mod chain;
 mod cli;
+mod dialects;
+mod entrypoint;
 mod examples;
 mod gguf;
 mod house;
