@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use composegen::quote::{comment, dotenv, yaml};
 
-use super::values::{COUNT, Dice, all, hostile};
+use super::values::{COUNT, Dice, PIECES, all, hostile};
 use crate::tools;
 
 /// Values per file: a few hundred KB, far below what either binary takes.
@@ -108,9 +108,12 @@ fn live(name: &str) -> Option<String> {
     (name == "LIVE").then(|| "from the shell".to_owned())
 }
 
-/// The value side of a line, as somebody could have typed it. Its own name stays out of it.
+/// The value side of a line, as somebody could have typed it. What is a letter changes with every version of Unicode, so
+/// only characters that have long been there.
 fn typed(dice: &mut Dice) -> String {
-    let text = hostile(dice).replace("HOME", "LIVE").replace("${A", "${LIVE").replace("K=", "k=");
+    let mut text = hostile(dice);
+    text.retain(|c| c < '\u{250}' || PIECES.iter().any(|piece| piece.contains(c)));
+    let text = text.replace("HOME", "LIVE").replace("${A", "${LIVE").replace("K=", "k=");
     match dice.below(4) {
         0 => format!("\"{text}\""),
         1 => format!("'{text}'"),

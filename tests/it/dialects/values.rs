@@ -24,7 +24,7 @@ impl Dice {
     }
 }
 
-const PIECES: &[&str] = &[
+pub(crate) const PIECES: &[&str] = &[
     "'",
     "\"",
     "\\",
