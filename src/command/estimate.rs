@@ -16,8 +16,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
     let model = model(&args.model)?;
     let host = needed(host(&args.machine, terminal)?)?;
     let request = Request::from_args(&args.flags).map_err(|error| usage(error.to_string()))?;
-    let found =
-        estimate(&model, &host.gpus, &request).map_err(|error| usage(error.to_string()))?;
+    let found = estimate(&model, &host.gpus, &request).map_err(|error| usage(error.to_string()))?;
     let fits = fits(&found);
     match args.output.format {
         Format::Json => {
@@ -33,7 +32,10 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
         Format::Text => {
             write!(terminal.out, "{}", text(&found, &host.gpus))?;
             let verdict = if fits { "fits" } else { "does not fit" };
-            writeln!(terminal.out, "\n{verdict}; all figures are MiB, computed from the header and the flags")?;
+            writeln!(
+                terminal.out,
+                "\n{verdict}; all figures are MiB, computed from the header and the flags"
+            )?;
         }
     }
     Ok(())

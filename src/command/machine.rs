@@ -74,6 +74,7 @@ fn gpu(index: usize, text: &str) -> Result<Gpu, Failure> {
 
 pub(super) fn needed(host: Option<Host>) -> Result<Host, Failure> {
     host.ok_or_else(|| Failure::Usage {
-        message: "no machine: give `--hardware FILE`, or `--gpu TOTAL:FREE` for each GPU".to_owned(),
+        message: "no machine: give `--hardware FILE`, or `--gpu TOTAL:FREE` for each GPU"
+            .to_owned(),
     })
 }

@@ -155,14 +155,27 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         cli::Granularity::Layer => Granularity::Layer,
         cli::Granularity::Tensor => Granularity::Tensor,
     };
-    Ok(Case { layers: layers.collect::<Result<_, _>>()?, model, host, request, margin, granularity })
+    Ok(Case {
+        layers: layers.collect::<Result<_, _>>()?,
+        model,
+        host,
+        request,
+        margin,
+        granularity,
+    })
 }
 
 /// The strategy's flags, without its own placement.
 fn of_strategy(strategy: &Strategy) -> Result<Request, Failure> {
     const PLACES: [&str; 8] = [
-        "--override-tensor", "--n-gpu-layers", "--tensor-split", "--main-gpu", "--cpu-moe",
-        "--n-cpu-moe", "--n-cpu-ffn", "--fit",
+        "--override-tensor",
+        "--n-gpu-layers",
+        "--tensor-split",
+        "--main-gpu",
+        "--cpu-moe",
+        "--n-cpu-moe",
+        "--n-cpu-ffn",
+        "--fit",
     ];
     let mut words: Vec<String> = Vec::new();
     for setting in strategy.settings.iter().filter(|s| !PLACES.contains(&s.emit.on)) {
@@ -213,10 +226,13 @@ fn argv(case: &Case, placement: &Placement) -> Vec<String> {
     let request = &placement.request;
     let mut words: Vec<String> = Vec::new();
     let mut word = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
-    word("-ngl", match request.gpu_layers {
-        GpuLayers::All => "all".to_owned(),
-        GpuLayers::Count(count) => count.to_string(),
-    });
+    word(
+        "-ngl",
+        match request.gpu_layers {
+            GpuLayers::All => "all".to_owned(),
+            GpuLayers::Count(count) => count.to_string(),
+        },
+    );
     if placement.tensor_split.iter().any(|count| *count > 0) {
         let counts: Vec<String> = placement.tensor_split.iter().map(ToString::to_string).collect();
         word("-ts", counts.join(","));

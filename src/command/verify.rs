@@ -78,5 +78,9 @@ pub(super) fn ranges(layers: &BTreeSet<u32>) -> String {
     let run = |(first, last): &(u32, u32)| {
         if first == last { first.to_string() } else { format!("{first}-{last}") }
     };
-    if runs.is_empty() { "-".to_owned() } else { runs.iter().map(run).collect::<Vec<_>>().join(", ") }
+    if runs.is_empty() {
+        "-".to_owned()
+    } else {
+        runs.iter().map(run).collect::<Vec<_>>().join(", ")
+    }
 }

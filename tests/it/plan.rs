@@ -41,8 +41,15 @@ fn request(flags: &str) -> Request {
 
 fn placed(model: &Model, gpus: &[Gpu], request: &Request, granularity: Granularity) -> Placement {
     let margin = [Bytes::from_mib(1024)];
-    let task =
-        Task { model, gpus, ram_gbs: Some(50.0), request, margin: &margin, granularity, layers: &[] };
+    let task = Task {
+        model,
+        gpus,
+        ram_gbs: Some(50.0),
+        request,
+        margin: &margin,
+        granularity,
+        layers: &[],
+    };
     place(&task).unwrap()
 }
 
@@ -167,13 +174,31 @@ fn what_it_prints_is_reviewed() {
     for (name, args) in [
         ("ud-q6", &["plan", "ud-q6", "--model", ud6.as_str()][..]),
         ("ud-q6-json", &["plan", "ud-q6", "--model", ud6.as_str(), "--format", "json", "--only"]),
-        ("dense", &["plan", "--model", gemma.as_str(), "--gpu", "12288:11900:8.6", "--ctx-size", "8192"]),
+        (
+            "dense",
+            &["plan", "--model", gemma.as_str(), "--gpu", "12288:11900:8.6", "--ctx-size", "8192"],
+        ),
         ("verify-ud-q6", &["verify", "ud-q6", "--model", ud6.as_str()]),
         ("no-machine", &["plan", "--model", gemma.as_str()]),
-        ("estimate", &["estimate", gemma.as_str(), "--hardware", hardware, "--", "-c", "8192", "-fa", "on"]),
+        (
+            "estimate",
+            &["estimate", gemma.as_str(), "--hardware", hardware, "--", "-c", "8192", "-fa", "on"],
+        ),
         (
             "estimate-json",
-            &["estimate", gemma.as_str(), "--gpu", "8192:7900:8.6", "--format", "json", "--", "-c", "8192", "-ngl", "20"],
+            &[
+                "estimate",
+                gemma.as_str(),
+                "--gpu",
+                "8192:7900:8.6",
+                "--format",
+                "json",
+                "--",
+                "-c",
+                "8192",
+                "-ngl",
+                "20",
+            ],
         ),
     ] {
         snapshots("plan").bind(|| insta::assert_snapshot!(name, transcript(&run(args))));
@@ -189,12 +214,26 @@ fn writes_into_the_preset_and_keeps_its_comments() {
     let ud6 = header(UD6);
     let output = Command::new(env!("CARGO_BIN_EXE_composegen"))
         .args(["plan", path.to_str().unwrap(), "--model", ud6.as_str(), "--write", "--only"])
-        .args(["--gpu", "24564:23671:8.9", "--gpu", "16303:12761:12.0", "--ctx-size", "65536", "--parallel", "1"])
+        .args([
+            "--gpu",
+            "24564:23671:8.9",
+            "--gpu",
+            "16303:12761:12.0",
+            "--ctx-size",
+            "65536",
+            "--parallel",
+            "1",
+        ])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", transcript(&output));
     let written = std::fs::read_to_string(&path).unwrap();
-    for kept in ["# mine\n", "file = \"m.gguf\" # the model", "fit = \"off\" # no", "n_gpu_layers = \"all\""] {
+    for kept in [
+        "# mine\n",
+        "file = \"m.gguf\" # the model",
+        "fit = \"off\" # no",
+        "n_gpu_layers = \"all\"",
+    ] {
         assert!(written.contains(kept), "{written}");
     }
     assert!(!written.contains("layers = [13"), "{written}");

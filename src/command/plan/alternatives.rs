@@ -56,7 +56,9 @@ pub(super) fn all(case: &Case, placement: &Placement) -> Vec<Alternative> {
     let moved = residents(placement);
     let has_experts = placement.experts > Bytes::ZERO;
     for (i, count) in moved.iter().enumerate().filter(|_| has_experts) {
-        for (more, other) in [("one layer less", count.checked_sub(1)), ("one layer more", Some(count + 1))] {
+        for (more, other) in
+            [("one layer less", count.checked_sub(1)), ("one layer more", Some(count + 1))]
+        {
             let Some(other) = other.filter(|n| *n <= case.model.trunk()) else { continue };
             let mut layers: Vec<Option<u32>> = moved.iter().copied().map(Some).collect();
             if let Some(slot) = layers.get_mut(i) {
@@ -137,7 +139,8 @@ pub(super) fn advice(case: &Case, placement: &Placement, others: &[Alternative])
                 ));
             }
         }
-        let more = others.iter().filter(|other| other.change.starts_with("one layer more") && other.fits);
+        let more =
+            others.iter().filter(|other| other.change.starts_with("one layer more") && other.fits);
         advice.extend(more.map(|other| format!("{} fits", other.change)));
     }
     advice

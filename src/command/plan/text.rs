@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::alternatives::{Alternative, left, residents};
 use super::Case;
+use super::alternatives::{Alternative, left, residents};
 use crate::command::verify::ranges;
 use crate::plan::placement::Placement;
 use crate::terminal::{Align, table};
@@ -28,7 +28,11 @@ pub(super) fn text(
         let margin = case.margin.get(i).copied().unwrap_or(Bytes::ZERO);
         let spare = device.free.saturating_sub(device.total() + margin);
         let parts = [
-            ('#', device.model), ('+', device.context), ('%', device.compute), ('.', margin), ('_', spare),
+            ('#', device.model),
+            ('+', device.context),
+            ('%', device.compute),
+            ('.', margin),
+            ('_', spare),
         ];
         lines.push(format!("{} [{}]", device.name, bar(&parts, device.free)));
         lines.push(format!(
@@ -78,7 +82,9 @@ pub(super) fn text(
     lines.push(String::new());
     let words: Vec<String> = words
         .iter()
-        .map(|word| if word.contains(['\\', '|', '(']) { format!("'{word}'") } else { word.clone() })
+        .map(
+            |word| if word.contains(['\\', '|', '(']) { format!("'{word}'") } else { word.clone() },
+        )
         .collect();
     lines.push(words.join(" "));
     if !others.is_empty() {

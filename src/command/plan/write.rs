@@ -9,7 +9,8 @@ use crate::plan::placement::Placement;
 
 pub(super) fn into(path: &Utf8Path, placement: &Placement) -> Result<(), Failure> {
     let text = load(path).map_err(|error| Failure::File(error.to_string()))?;
-    let text = placed(&text, placement).map_err(|error| Failure::File(format!("{path}: {error}")))?;
+    let text =
+        placed(&text, placement).map_err(|error| Failure::File(format!("{path}: {error}")))?;
     fs_err::write(path, text).map_err(|error| Failure::File(error.to_string()))
 }
 

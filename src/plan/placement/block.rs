@@ -87,7 +87,11 @@ pub(super) fn blocks(
         let ruled = users.iter().find(|(rule, _)| rule.is_match(&tensor.name).unwrap_or(false));
         if let Some((_, to_cpu)) = ruled {
             // Where it lies is the estimate's business; it is the same in every placement.
-            if *to_cpu { block.pinned_read += read } else { block.read += read }
+            if *to_cpu {
+                block.pinned_read += read
+            } else {
+                block.read += read
+            }
             continue;
         }
         let bytes = prepared.tensor_bytes(index, Spot::Gpu(0)).0;

@@ -8,10 +8,12 @@ use super::goal::Goal;
 use super::rules;
 use super::search::{Search, Solution};
 use super::{Placement, Task};
-use crate::plan::memory::{Estimate, EstimateError, Override, Prepared, Request, Spot, Trial, estimate};
+use crate::hardware::Gpu;
+use crate::plan::memory::{
+    Estimate, EstimateError, Override, Prepared, Request, Spot, Trial, estimate,
+};
 use crate::plan::pattern::Matcher;
 use crate::plan::speed::{self, Rates};
-use crate::hardware::Gpu;
 use crate::units::Bytes;
 
 const ROUNDS: u32 = 14;
@@ -61,12 +63,14 @@ impl Desk<'_> {
             for at in run.from..run.to {
                 let pieces = blocks.get(at).map(|block| block.pieces.as_slice());
                 for (i, piece) in pieces.unwrap_or_default().iter().enumerate() {
-                    if solution.keeps(device, at, i) {
-                        continue;
-                    }
+                    let spot = match solution.home(device, at, i) {
+                        Some(home) if home == device => continue,
+                        Some(home) => Spot::Gpu(u8::try_from(home).unwrap_or(u8::MAX)),
+                        None => Spot::Host,
+                    };
                     for tensor in &piece.tensors {
-                        if let Some(spot) = trial.tensors.get_mut(*tensor) {
-                            *spot = Some(Spot::Host);
+                        if let Some(slot) = trial.tensors.get_mut(*tensor) {
+                            *slot = Some(spot);
                         }
                     }
                 }
@@ -173,7 +177,9 @@ fn rounds(
         tried.push(solution.clone());
         let mut judged = judge(desk, blocks, goal, solution)?;
         estimates += 1;
-        if !judged.fits && let Some(single) = one_in_flight(desk, blocks, goal, &judged)? {
+        if !judged.fits
+            && let Some(single) = one_in_flight(desk, blocks, goal, &judged)?
+        {
             estimates += 1;
             judged = single;
         }
@@ -193,7 +199,9 @@ fn rounds(
         } else {
             rest = match &unfit {
                 // What keeps failing asks for more each time.
-                Some(before) if fit.is_none() => largest(&rest, &largest(&before.rest, &judged.rest)),
+                Some(before) if fit.is_none() => {
+                    largest(&rest, &largest(&before.rest, &judged.rest))
+                }
                 _ => judged.rest.clone(),
             };
             if unfit.as_ref().is_none_or(|best| judged.over <= best.over) {
@@ -249,7 +257,11 @@ fn one_in_flight(
 ) -> Result<Option<Judged>, EstimateError> {
     let devices = judged.split.iter().filter(|count| **count > 0).count();
     let names = &judged.estimate.devices;
-    if names.len() < 2 || devices == 0 || judged.solution.start > 0 || !judged.request.overrides.is_empty() {
+    if names.len() < 2
+        || devices == 0
+        || judged.solution.start > 0
+        || !judged.request.overrides.is_empty()
+    {
         return Ok(None);
     }
     let last = judged.split.iter().zip(names).rev().find(|(count, _)| **count > 0);
@@ -291,7 +303,8 @@ fn guess(task: &Task<'_>, blocks: &[Block]) -> u64 {
     let widest = model.layers.iter().filter_map(|layer| layer.cache);
     let width = widest.map(|cache| cache.key + cache.value).max().unwrap_or(0);
     let copies = if request.cache_type_k.is_quantized() { 2 * cells * width } else { 0 };
-    let experts = model.experts.map_or(0, |e| e.used * (2 * e.feed_forward_length + model.embedding_length));
+    let experts =
+        model.experts.map_or(0, |e| e.used * (2 * e.feed_forward_length + model.embedding_length));
     let streams = batch * (2 * cells + 16 * model.embedding_length + 8 * experts);
     let pieces = blocks.iter().flat_map(|block| &block.pieces);
     let expert = pieces.map(|piece| piece.bytes).max().unwrap_or(0);
@@ -309,7 +322,8 @@ fn finish(
     let assumed = task.ram_gbs.is_none() || task.gpus.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
     let names: Vec<String> = judged.estimate.devices.iter().map(|d| d.name.clone()).collect();
     let experts: u64 = blocks.iter().map(Block::experts).sum();
-    let away: u64 = judged.rules.iter().map(|rule| rule.bytes.0).sum();
+    let to_cpu = |rule: &&rules::Rule| rule.buffer == "CPU";
+    let away: u64 = judged.rules.iter().filter(to_cpu).map(|rule| rule.bytes.0).sum();
     let before: u64 = blocks.iter().take(judged.solution.start).map(Block::experts).sum();
     let mut placement = Placement {
         tensor_split: judged.split,

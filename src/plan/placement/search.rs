@@ -5,6 +5,7 @@
 use super::Granularity;
 use super::block::Block;
 use super::goal::Goal;
+use crate::plan::speed::CONSTANTS;
 
 /// Above this many blocks times devices, a device's experts begin where its run begins, or end where it ends.
 const WINDOWS: usize = 150;
@@ -18,6 +19,8 @@ pub(super) struct Run {
     pub(super) window: (usize, usize),
     /// A further block, and which of its pieces are here.
     pub(super) partial: Option<(usize, u8)>,
+    /// Pieces of the last block that lie on the next device, and their bytes.
+    pub(super) spill: Option<(usize, u8, u64)>,
     seconds: f64,
 }
 
@@ -38,6 +41,15 @@ impl Solution {
         })
     }
 
+    /// The device on which the piece of a device's block lies; none is the CPU.
+    pub(super) fn home(&self, device: usize, block: usize, piece: usize) -> Option<usize> {
+        let spill = self.slices.get(device).and_then(|run| run.spill);
+        match spill {
+            Some((at, mask, _)) if at == block && mask >> piece & 1 == 1 => Some(device + 1),
+            _ => self.keeps(device, block, piece).then_some(device),
+        }
+    }
+
     /// Bytes on the device, of blocks and experts.
     pub(super) fn bytes(&self, blocks: &[Block], goal: &Goal, device: usize) -> u64 {
         let Some(run) = self.slices.get(device) else { return 0 };
@@ -46,7 +58,11 @@ impl Solution {
             let kept = pieces.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
             Some(kept.map(|(_, piece)| piece.bytes).sum::<u64>())
         });
-        goal.fixed(run.from, run.to)
+        let spilled = |device: usize| {
+            self.slices.get(device).and_then(|run| run.spill).map_or(0, |(_, _, bytes)| bytes)
+        };
+        let received = device.checked_sub(1).map_or(0, spilled);
+        goal.fixed(run.from, run.to) + received - spilled(device)
             + goal.experts(run.window.0, run.window.1)
             + partial.unwrap_or(0)
     }
@@ -85,8 +101,13 @@ impl Search<'_> {
             let mut next = vec![never; all + 1];
             let mut runs: Vec<Option<Run>> = vec![None; all + 1];
             for (from, cost) in costs.iter().enumerate().filter(|(_, cost)| cost.is_finite()) {
-                for to in from..=all {
-                    let Some(run) = self.run(device, from, to, *room) else { break };
+                let spilled = choices.last().and_then(|runs: &Vec<Option<Run>>| {
+                    runs.get(from)?.as_ref()?.spill.map(|(_, _, bytes)| bytes)
+                });
+                let Some(room) = room.checked_sub(spilled.unwrap_or(0)) else { continue };
+                let least = if spilled.is_some() { from + 1 } else { from };
+                for to in least..=all {
+                    let Some(run) = self.run(device, from, to, room) else { break };
                     let total = cost + run.seconds;
                     if let (Some(best), Some(slot)) = (next.get_mut(to), runs.get_mut(to))
                         && total < *best - 1e-12
@@ -123,7 +144,7 @@ impl Search<'_> {
         }
         let room = room.checked_sub(self.goal.fixed(from, to))?;
         let base = self.goal.slice(device, from, to);
-        let mut best = Run { from, to, window: (from, from), partial: None, seconds: base };
+        let mut best = Run { from, to, window: (from, from), seconds: base, ..Run::default() };
         if let Some(count) = pinned {
             let end = self.reach(from, to, count);
             let fits = end.is_some_and(|end| self.goal.experts(from, end) <= room);
@@ -133,17 +154,22 @@ impl Search<'_> {
             return Some(Run { window: (from, end), seconds, ..best });
         }
         if self.pure && device == 0 {
-            let all = self.goal.experts(from, to) <= room;
+            let whole = self.goal.experts(from, to) <= room;
+            let spill = if whole { None } else { self.spill(from, to, room) };
             let gain = self.goal.gain(device, from, to);
-            let seconds = if all { base - gain } else { f64::INFINITY };
-            return Some(Run { window: (from, to), seconds, ..best });
+            let seconds = match spill {
+                None if !whole => f64::INFINITY,
+                None => base - gain,
+                Some(_) => base - gain + 2.0 * CONSTANTS.hop_seconds,
+            };
+            return Some(Run { window: (from, to), spill, seconds, ..best });
         }
         let mut consider = |a: usize, b: usize| {
             let left = room - self.goal.experts(a, b);
             let seconds = base - self.goal.gain(device, a, b);
             let mut offer = |partial: Option<(usize, u8)>, seconds: f64| {
                 if seconds < best.seconds - 1e-12 {
-                    best = Run { from, to, window: (a, b), partial, seconds };
+                    best = Run { from, to, window: (a, b), partial, spill: None, seconds };
                 }
             };
             offer(None, seconds);
@@ -177,6 +203,16 @@ impl Search<'_> {
             consider(sums.partition_point(|s| *s < least).clamp(from, to), to);
         }
         Some(best)
+    }
+
+    /// What of the run's last block has to lie on the next device, if the rest fits here.
+    fn spill(&self, from: usize, to: usize, room: u64) -> Option<(usize, u8, u64)> {
+        let last = to.checked_sub(1).filter(|_| self.granularity == Granularity::Tensor)?;
+        let block = self.blocks.get(last).filter(|block| !block.pieces.is_empty())?;
+        let left = room.checked_sub(self.goal.experts(from, last))?;
+        let (kept, bytes, _) = self.goal.partial(&block.pieces, 0, left)?;
+        let all = (1_u8 << block.pieces.len().min(7)) - 1;
+        Some((last, all & !kept, block.experts() - bytes))
     }
 
     /// Behind the block with which so many blocks with experts are reached.

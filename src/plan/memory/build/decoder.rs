@@ -5,9 +5,7 @@ use super::super::keys;
 use super::Builder;
 use super::attention::Attention;
 use super::experts::{Experts, Gating};
-use super::recipe::{
-    Joint, Mixer, OutputGate, QkNorm, Recipe, Rope, Rows, Shared, Tempering,
-};
+use super::recipe::{Joint, Mixer, OutputGate, QkNorm, Recipe, Rope, Rows, Shared, Tempering};
 
 impl Builder<'_> {
     pub(super) fn decoder(&mut self, recipe: &Recipe, layers: &[usize]) -> Option<()> {
