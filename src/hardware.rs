@@ -1,5 +1,6 @@
 //! A machine as the planner sees it: GPUs in device order, CPU, memory, driver.
 
+pub mod known;
 pub mod parse;
 pub mod schema;
 

@@ -14,6 +14,7 @@ pub mod units;
 
 // Reading.
 pub mod flags;
+pub mod gguf;
 pub mod hardware;
 pub mod lock;
 pub mod preset;
@@ -29,6 +30,7 @@ pub mod render;
 
 // Edges.
 pub mod git;
+pub mod gpu;
 pub mod registry;
 pub mod store;
 pub mod terminal;

@@ -4,7 +4,10 @@ pub mod compose;
 pub mod environment;
 pub mod image;
 pub mod knob;
+pub mod memory;
 pub mod pattern;
+pub mod placement;
+pub mod speed;
 
 use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::lock::Resolved as Pinned;

@@ -50,10 +50,18 @@ impl Repository {
     pub(crate) fn serve(&self) -> Server {
         // The gateway of the machine's bridge is reached from its containers, and so from the other engine.
         let [machine, _] = Engine::all();
-        let format = "{{(index .IPAM.Config 0).Gateway}}";
-        let gateway = machine.run(&["network", "inspect", "--format", format, "bridge"]);
-        let gateway = String::from_utf8(gateway).unwrap();
-        let listener = TcpListener::bind((gateway.trim(), 0)).unwrap();
+        let text = machine.run(&["network", "inspect", "bridge"]);
+        let networks: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let config = &networks[0]["IPAM"]["Config"][0];
+        // Where no gateway is configured, Docker takes the subnet's first address: `172.17.0.0/16`.
+        let gateway = config["Gateway"].as_str().map_or_else(
+            || {
+                let subnet = config["Subnet"].as_str().unwrap().split('/').next().unwrap();
+                format!("{}.1", subnet.rsplit_once('.').unwrap().0)
+            },
+            str::to_owned,
+        );
+        let listener = TcpListener::bind((gateway.as_str(), 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, directory) = (Arc::clone(&stop), self.path().to_owned());
