@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::Bytes;
+pub use known::known;
 
 /// One machine, every value settled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
