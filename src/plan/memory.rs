@@ -1,0 +1,99 @@
+//! The memory that llama-server will take on every device, computed from a model's header and the flags.
+//!
+//! Weights, caches and recurrent states follow closed rules. The compute buffer has none: it is the peak of
+//! ggml's allocator over the graph of a full batch, so that graph is built, scheduled and allocated here
+//! in the abstract. Nothing here reads files or asks devices.
+
+#![allow(
+    dead_code,
+    reason = "ggml's operations and types are listed whole; some architectures' recipes are still to come"
+)]
+#![allow(
+    clippy::many_single_char_names,
+    clippy::similar_names,
+    clippy::indexing_slicing,
+    clippy::struct_excessive_bools,
+    clippy::float_cmp,
+    clippy::single_match_else,
+    clippy::inconsistent_struct_constructor,
+    clippy::option_option,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "a graph's tensors are called as in llama.cpp (q, k, v, x); an id indexes the graph it was made by; \
+              a recipe is a list of yes and no; a scale of exactly one is the one that is left out"
+)]
+
+mod allocate;
+mod arena;
+mod build;
+mod cache;
+mod cuda;
+mod devices;
+mod fuse;
+mod graph;
+mod host;
+mod keys;
+mod prepared;
+mod repeat;
+mod request;
+mod schedule;
+mod settle;
+mod setup;
+mod weights;
+
+pub use host::HostMemory;
+pub use prepared::{Prepared, Spot, Trial, Usage};
+pub use request::{
+    FlashAttention, GpuLayers, LoadMode, Override, Request, RequestError, SplitMode,
+};
+
+use serde::Serialize;
+
+use crate::gguf::Model;
+use crate::hardware::Gpu;
+use crate::units::Bytes;
+
+/// What one device will hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceMemory {
+    /// `CUDA0`, `CUDA1`, ...
+    pub name: String,
+    pub model: Bytes,
+    /// The attention cache and recurrent states.
+    pub context: Bytes,
+    pub compute: Bytes,
+    /// What is free before llama-server starts.
+    pub free: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    pub devices: Vec<DeviceMemory>,
+    pub host: HostMemory,
+    /// Whether flash attention will be used.
+    pub flash_attn: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EstimateError {
+    #[error("{pattern:?} is no regular expression that can be evaluated here")]
+    Pattern { pattern: String },
+    #[error("there is no buffer type {target:?}")]
+    Target { target: String },
+    #[error("the file lacks tensors that {architecture} needs")]
+    Tensors { architecture: String },
+    #[error("a quantized V cache needs flash attention, which is off")]
+    QuantizedValues,
+}
+
+impl DeviceMemory {
+    pub fn total(&self) -> Bytes {
+        self.model + self.context + self.compute
+    }
+}
+
+/// The memory of one start of llama-server with these GPUs and flags.
+pub fn estimate(model: &Model, gpus: &[Gpu], request: &Request) -> Result<Estimate, EstimateError> {
+    let prepared = Prepared::new(model, gpus, request)?;
+    let trial = prepared.requested()?;
+    prepared.estimate(&trial)
+}

@@ -1,0 +1,215 @@
+//! Builds the graph of a prompt batch as llama.cpp does for a model's architecture.
+//!
+//! `None` anywhere means that a tensor which the architecture needs is not in the file.
+
+mod attention;
+mod decoder;
+mod delta;
+mod experts;
+mod feed_forward;
+mod gemma3n;
+mod gemma4;
+mod input;
+mod kda;
+mod latent;
+mod mamba;
+mod recipe;
+mod short_conv;
+mod states;
+
+use std::collections::HashMap;
+
+use super::graph::{Graph, Home, Id, Op, Place, Ty};
+use super::schedule::Rig;
+use super::setup::Setup;
+use crate::gguf::Model;
+use input::Inputs;
+
+pub(super) use recipe::Recipe;
+
+/// A graph under construction.
+pub(super) struct Builder<'a> {
+    g: Graph,
+    model: &'a Model,
+    setup: &'a Setup,
+    rig: &'a Rig,
+    /// One per tensor of the model; absent where it is not loaded.
+    homes: &'a [Option<Place>],
+    names: &'a Names,
+    inputs: Inputs,
+    weights: HashMap<(usize, Place), Id>,
+    /// Every flash attention with its block.
+    flash_nodes: Vec<(Id, usize)>,
+}
+
+/// Where each tensor stands in the model's list.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    blocks: Vec<HashMap<String, usize>>,
+    others: HashMap<String, usize>,
+}
+
+impl Names {
+    pub(super) fn of(model: &Model) -> Self {
+        let mut names = Self {
+            blocks: vec![HashMap::new(); model.block_count as usize],
+            others: HashMap::new(),
+        };
+        for (i, tensor) in model.tensors.iter().enumerate() {
+            match tensor.layer.and_then(|layer| names.blocks.get_mut(layer as usize)) {
+                Some(block) => block.insert(tensor.base().to_owned(), i),
+                None => names.others.insert(tensor.name.clone(), i),
+            };
+        }
+        names
+    }
+
+    pub(super) fn block(&self, il: usize, base: &str) -> Option<usize> {
+        self.blocks.get(il)?.get(base).copied()
+    }
+
+    pub(super) fn other(&self, name: &str) -> Option<usize> {
+        self.others.get(name).copied()
+    }
+}
+
+/// What a graph is built for.
+#[derive(Clone, Copy)]
+pub(super) struct Plan<'a> {
+    pub(super) model: &'a Model,
+    pub(super) names: &'a Names,
+    pub(super) setup: &'a Setup,
+    pub(super) rig: &'a Rig,
+    pub(super) homes: &'a [Option<Place>],
+}
+
+pub(super) struct Built {
+    pub(super) graph: Graph,
+    /// Every flash attention with its block.
+    pub(super) flash_nodes: Vec<(Id, usize)>,
+}
+
+/// The graph of the given blocks (all of the trunk, or a part that repeats the same).
+pub(super) fn graph(plan: Plan<'_>, layers: &[usize]) -> Option<Built> {
+    let Plan { model, names, setup, rig, homes } = plan;
+    let mut builder = Builder {
+        g: Graph::new(rig.host()),
+        model,
+        setup,
+        rig,
+        homes,
+        names,
+        inputs: Inputs::default(),
+        weights: HashMap::new(),
+        flash_nodes: Vec::new(),
+    };
+    builder.decoder(&Recipe::of(model), layers)?;
+    Some(Built { graph: builder.g, flash_nodes: builder.flash_nodes })
+}
+
+/// What sets a block's graph apart beside its tensors: its place in a pattern that only the number gives.
+pub(super) fn role_of(model: &Model, il: usize) -> u64 {
+    Recipe::of(model).role_of(il)
+}
+
+impl Builder<'_> {
+    fn weight(&mut self, index: usize) -> Option<Id> {
+        let place = (*self.homes.get(index)?)?;
+        self.copy_at(index, place)
+    }
+
+    /// The tensor as it lies on one device; some lie on several.
+    fn copy_at(&mut self, index: usize, place: Place) -> Option<Id> {
+        if let Some(id) = self.weights.get(&(index, place)) {
+            return Some(*id);
+        }
+        let tensor = self.model.tensors.get(index)?;
+        let layout = tensor.dtype.layout()?;
+        let size = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let ty = Ty::new(tensor.dtype.0, size(layout.block_len), size(layout.block_bytes));
+        let ne = [0, 1, 2, 3].map(|i| tensor.dim(i));
+        let id = self.g.resident(ty, ne, Home::Weight(place));
+        self.weights.insert((index, place), id);
+        Some(id)
+    }
+
+    /// The tensor `blk.il.base`.
+    fn w(&mut self, il: usize, base: &str) -> Option<Id> {
+        self.names.block(il, base).and_then(|index| self.weight(index))
+    }
+
+    fn has(&self, il: usize, base: &str) -> bool {
+        self.names.block(il, base).is_some()
+    }
+
+    /// A tensor outside of the blocks.
+    fn outer(&mut self, name: &str) -> Option<Id> {
+        self.names.other(name).and_then(|index| self.weight(index))
+    }
+
+    fn place_of(&self, il: usize) -> Place {
+        self.setup.layers.get(il).copied().unwrap_or(self.rig.host())
+    }
+
+    /// `blk.il.name.weight` times x, with its scale and, if wanted, its bias.
+    fn linear(&mut self, il: usize, name: &str, x: Id) -> Option<Id> {
+        let weight = self.w(il, &format!("{name}.weight"))?;
+        let product = self.g.mul_mat(weight, x);
+        Some(match self.w(il, &format!("{name}.scale")) {
+            Some(scale) => self.g.mul(product, scale),
+            None => product,
+        })
+    }
+
+    fn biased(&mut self, il: usize, name: &str, x: Id) -> Option<Id> {
+        let product = self.linear(il, name, x)?;
+        Some(match self.w(il, &format!("{name}.bias")) {
+            Some(bias) => self.g.add2(product, bias),
+            None => product,
+        })
+    }
+
+    /// A normalization of block `il` with its weight and bias, as far as the file has them.
+    fn norm(&mut self, op: Op, x: Id, il: usize, name: &str) -> Id {
+        let weight = match self.w(il, &format!("{name}.weight")) {
+            Some(weight) => Some(weight),
+            // Falcon-H1's files leave the suffix out.
+            None => self.w(il, name),
+        };
+        let bias = self.w(il, &format!("{name}.bias"));
+        self.norm_with(op, x, weight, bias, Some(il))
+    }
+
+    fn norm_with(
+        &mut self,
+        op: Op,
+        x: Id,
+        weight: Option<Id>,
+        bias: Option<Id>,
+        il: Option<usize>,
+    ) -> Id {
+        let mut cur = self.g.unary(op, x);
+        if (weight.is_some() || bias.is_some())
+            && let Some(il) = il
+        {
+            self.pin(cur, il);
+        }
+        if let Some(weight) = weight {
+            cur = self.g.mul(cur, weight);
+        }
+        if let Some(bias) = bias {
+            cur = self.g.add2(cur, bias);
+        }
+        cur
+    }
+
+    /// llama.cpp holds a block's norms on the block's device where all is offloaded.
+    fn pin(&mut self, id: Id, il: usize) {
+        if self.setup.tokens < 32 || self.setup.full_offload {
+            let place = self.place_of(il);
+            if self.rig.supports(&self.g, id, place) {
+                self.g[id].pinned = Some(place);
+            }
+        }
+    }
+}

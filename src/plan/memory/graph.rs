@@ -1,0 +1,102 @@
+//! The computation graph of one batch, reduced to what decides its memory: shapes, strides, sources and order.
+//!
+//! It mirrors how ggml creates tensors and lists nodes; it knows nothing of devices beyond where a tensor lives.
+
+mod create;
+mod tensor;
+
+pub(super) use tensor::{Op, Sources, Tensor, Ty};
+
+use std::ops::{Index, IndexMut};
+
+/// A tensor of one graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Id(u32);
+
+impl Id {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A backend of the scheduler: the GPUs in device order, then the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Place(pub(super) u8);
+
+/// What a tensor that already has a buffer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Home {
+    Weight(Place),
+    Cache(Place),
+}
+
+impl Home {
+    pub(super) const fn place(self) -> Place {
+        match self {
+            Self::Weight(place) | Self::Cache(place) => place,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Graph {
+    tensors: Vec<Tensor>,
+    /// Whether a tensor already stands in `nodes` or `leafs`.
+    listed: Vec<bool>,
+    pub(super) nodes: Vec<Id>,
+    pub(super) leafs: Vec<Id>,
+    /// The last backend, to which nothing is a foreign buffer.
+    pub(super) host: Place,
+}
+
+impl Graph {
+    pub(super) fn new(host: Place) -> Self {
+        Self { tensors: Vec::new(), listed: Vec::new(), nodes: Vec::new(), leafs: Vec::new(), host }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// The tensors made from the `from`th on.
+    pub(super) fn ids(&self, from: usize) -> impl Iterator<Item = Id> + use<> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        (number(from)..number(self.tensors.len())).map(Id)
+    }
+
+    pub(super) fn add(&mut self, tensor: Tensor) -> Id {
+        let id = Id(u32::try_from(self.tensors.len()).unwrap_or(u32::MAX));
+        self.tensors.push(tensor);
+        self.listed.push(false);
+        id
+    }
+
+    /// Lists a tensor after everything that it is computed from, sources from left to right.
+    pub(super) fn expand(&mut self, id: Id) {
+        if std::mem::replace(&mut self.listed[id.index()], true) {
+            return;
+        }
+        for source in self[id].src {
+            self.expand(source);
+        }
+        if self[id].op == Op::None {
+            self.leafs.push(id);
+        } else {
+            self.nodes.push(id);
+        }
+    }
+}
+
+impl Index<Id> for Graph {
+    type Output = Tensor;
+
+    fn index(&self, id: Id) -> &Tensor {
+        &self.tensors[id.index()]
+    }
+}
+
+impl IndexMut<Id> for Graph {
+    fn index_mut(&mut self, id: Id) -> &mut Tensor {
+        &mut self.tensors[id.index()]
+    }
+}

@@ -1,0 +1,242 @@
+//! Where each tensor of the model lies, and the bytes that takes on every device.
+
+use regex::Regex;
+
+use super::EstimateError;
+use super::cuda;
+use super::devices;
+use super::graph::{Graph, Home, Id, Op, Place, Ty};
+use super::request::Request;
+use super::schedule::Rig;
+use crate::gguf::{Model, Role, Tensor};
+
+const CUDA_ALIGNMENT: u64 = 128;
+const HOST_ALIGNMENT: u64 = 32;
+
+/// The rules of `-ot`, compiled.
+#[derive(Clone, Debug)]
+pub(super) struct Rules(Vec<(Regex, Option<Place>)>);
+
+impl Rules {
+    /// `used` are the GPUs in use, as indices into the host's list; others take weights out of sight.
+    pub(super) fn new(request: &Request, used: &[usize]) -> Result<Self, EstimateError> {
+        let host = Place(u8::try_from(used.len()).unwrap_or(u8::MAX));
+        let rules = request.overrides.iter().map(|rule| {
+            let pattern = Regex::new(&rule.pattern)
+                .map_err(|_| EstimateError::Pattern { pattern: rule.pattern.clone() })?;
+            let place = if rule.target == "CPU" {
+                Some(host)
+            } else {
+                let gpu = devices::index(&rule.target)
+                    .ok_or_else(|| EstimateError::Target { target: rule.target.clone() })?;
+                let place = used.iter().position(|used| *used == gpu);
+                place.and_then(|place| u8::try_from(place).ok()).map(Place)
+            };
+            Ok((pattern, place))
+        });
+        rules.collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The place that a rule gives; the inner one is absent where that GPU is not in use.
+    pub(super) fn find(&self, name: &str) -> Option<Option<Place>> {
+        self.0.iter().find(|(pattern, _)| pattern.is_match(name)).map(|(_, place)| *place)
+    }
+}
+
+/// What there is to know of a tensor before it is placed.
+#[derive(Clone, Debug)]
+pub(super) struct Weight {
+    /// Bytes in a GPU's buffer and in the host's, padding and alignment included.
+    pub(super) on_gpu: u64,
+    pub(super) on_host: u64,
+    pub(super) loaded: bool,
+    /// Whether every device with blocks holds a copy.
+    pub(super) everywhere: bool,
+    pub(super) belongs: Belongs,
+    /// Whether a GPU can run the operation it is used with.
+    pub(super) gpu_runs: bool,
+}
+
+/// Which device a tensor goes to without a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Belongs {
+    Host,
+    Block(usize),
+    Output,
+}
+
+/// The tensors of a model; `capability` is that of the least GPU.
+pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
+    let probe = Place(0);
+    let runs =
+        |tensor: &Tensor, op: Op| rig.capabilities.is_empty() || runs(tensor, op, probe, rig);
+    let of = |tensor: &Tensor| Weight {
+        on_gpu: size(tensor, true),
+        on_host: size(tensor, false),
+        loaded: !model.is_nextn(tensor),
+        everywhere: is_everywhere(tensor),
+        belongs: match tensor.layer {
+            Some(layer) => Belongs::Block(layer as usize),
+            None if is_input(&tensor.name) => Belongs::Host,
+            None if is_everywhere(tensor) => Belongs::Block(0),
+            // LFM2 calls its output norm so.
+            None if tensor.name.starts_with("token_embd_norm")
+                && !model.architecture.starts_with("lfm2") =>
+            {
+                Belongs::Block(0)
+            }
+            None => Belongs::Output,
+        },
+        gpu_runs: runs(tensor, operation(tensor)),
+    };
+    model.tensors.iter().map(of).collect()
+}
+
+impl Weight {
+    /// Where the tensor goes without a rule: `layers` has a place for every block and, last, the output.
+    pub(super) fn home(&self, layers: &[Place], host: Place) -> Option<Place> {
+        if !self.loaded {
+            return None;
+        }
+        let place = match self.belongs {
+            Belongs::Host => None,
+            Belongs::Block(il) => layers.get(il),
+            Belongs::Output => layers.last(),
+        };
+        Some(place.copied().filter(|_| self.gpu_runs).unwrap_or(host))
+    }
+
+    pub(super) const fn bytes(&self, on_gpu: bool) -> u64 {
+        if on_gpu { self.on_gpu } else { self.on_host }
+    }
+}
+
+/// Every loaded tensor's place by the rules.
+pub(super) fn homes(
+    model: &Model,
+    weights: &[Weight],
+    layers: &[Place],
+    rules: &Rules,
+    host: Place,
+) -> Vec<Option<Place>> {
+    let each = model.tensors.iter().zip(weights);
+    each.map(|(tensor, weight)| match rules.find(&tensor.name) {
+        Some(place) if weight.loaded => Some(place.unwrap_or(host)),
+        _ => weight.home(layers, host),
+    })
+    .collect()
+}
+
+/// Bytes on every GPU, then on the host.
+pub(super) fn bytes(
+    weights: &[Weight],
+    homes: &[Option<Place>],
+    trunk: &[Place],
+    host: Place,
+) -> Vec<u64> {
+    let mut bytes = vec![0; usize::from(host.0) + 1];
+    let mut add = |weight: &Weight, place: Place| {
+        if let Some(sum) = bytes.get_mut(usize::from(place.0)) {
+            *sum += weight.bytes(place != host);
+        }
+    };
+    for (weight, home) in weights.iter().zip(homes) {
+        if let Some(home) = home {
+            add(weight, *home);
+        }
+    }
+    for (weight, home) in weights.iter().zip(homes).filter(|(weight, _)| weight.everywhere) {
+        for place in (0..=host.0).map(Place) {
+            if Some(place) != *home && trunk.contains(&place) {
+                add(weight, place);
+            }
+        }
+    }
+    bytes
+}
+
+/// Tensors of which every device with blocks holds a copy.
+fn is_everywhere(tensor: &Tensor) -> bool {
+    tensor.layer.is_none() && tensor.name.starts_with("rope_f")
+}
+
+fn is_input(name: &str) -> bool {
+    ["token_embd.", "position_embd.", "token_types.", "per_layer_token_embd."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+/// The operation that a weight is used with.
+fn operation(tensor: &Tensor) -> Op {
+    let base = tensor.base();
+    if base.ends_with(".bias") {
+        if base.contains("_exps") { Op::AddId } else { Op::Add }
+    } else if tensor.role == Role::RoutedExpert {
+        Op::MulMatId
+    } else if base.contains("norm") || base.ends_with(".scale") {
+        Op::Mul
+    } else if base == "ssm_conv1d.weight" {
+        Op::SsmConv
+    } else if tensor.name == "token_embd.weight" {
+        Op::GetRows
+    } else if tensor.dims.len() < 2 {
+        Op::Mul
+    } else {
+        Op::MulMat
+    }
+}
+
+/// Whether a GPU can run the operation that the weight is used with.
+fn runs(tensor: &Tensor, op: Op, place: Place, rig: &Rig) -> bool {
+    let Some(layout) = tensor.dtype.layout() else { return false };
+    let size = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let ty = Ty::new(tensor.dtype.0, size(layout.block_len), size(layout.block_bytes));
+    let mut graph = Graph::new(rig.host());
+    let ne = [0, 1, 2, 3].map(|i| tensor.dim(i));
+    let weight = graph.resident(ty, ne, Home::Weight(place));
+    let node = probe(&mut graph, op, weight);
+    rig.supports(&graph, node, place)
+}
+
+/// A node that uses the weight as the model will.
+fn probe(graph: &mut Graph, op: Op, weight: Id) -> Id {
+    let ne = graph[weight].ne;
+    match op {
+        Op::GetRows => {
+            let ids = graph.input(Ty::I32, [512, 1, 1, 1]);
+            graph.get_rows(weight, ids)
+        }
+        Op::MulMat => {
+            let x = graph.input(Ty::F32, [ne[0], 512, ne[2], ne[3]]);
+            graph.mul_mat(weight, x)
+        }
+        Op::MulMatId => {
+            let x = graph.input(Ty::F32, [ne[0], 1, 512, 1]);
+            let ids = graph.input(Ty::I32, [1, 512, 1, 1]);
+            graph.mul_mat_id(weight, x, ids)
+        }
+        Op::SsmConv => {
+            let x = graph.input(Ty::F32, [ne[0] - 1 + 512, ne[1], 3, 1]);
+            graph.ssm_conv(x, weight)
+        }
+        other => {
+            let x = graph.input(Ty::F32, ne);
+            graph.like(other, x, [weight])
+        }
+    }
+}
+
+/// The bytes of one tensor in a buffer, padding and alignment included.
+fn size(tensor: &Tensor, on_gpu: bool) -> u64 {
+    let Some(layout) = tensor.dtype.layout() else { return tensor.bytes.0 };
+    if !on_gpu {
+        return tensor.bytes.0.next_multiple_of(HOST_ALIGNMENT);
+    }
+    let size = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let ty = Ty::new(tensor.dtype.0, size(layout.block_len), size(layout.block_bytes));
+    (tensor.bytes.0 + cuda::row_padding(ty, tensor.dim(0))).next_multiple_of(CUDA_ALIGNMENT)
+}
