@@ -1,5 +1,5 @@
 //! Caches against what llama-server b11434 reported for small models of many architectures (its dry run, one GPU,
-//! one slot, ubatch 512, flash attention): 524,288 tokens with f16 keys and values, 262,144 with q8_0.
+//! one slot, ubatch 512, flash attention): 524,288 tokens with f16 keys and values, 262,144 with `q8_0`.
 
 use composegen::gguf::{DType, Finding, Model};
 use serde_json::Value as Json;
