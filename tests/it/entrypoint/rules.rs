@@ -17,6 +17,7 @@ fn script() -> Script {
         Knob { env: "MODEL".to_owned(), kind: KnobKind::Model },
         value("CTX_SIZE", "--ctx-size"),
         value("OVERRIDE_TENSOR", "--override-tensor"),
+        value("N_CPU_MOE", "--n-cpu-moe"),
         switch("CPU_MOE", "--cpu-moe", None),
         switch("NO_CONTEXT_SHIFT", "--no-context-shift", Some("--context-shift")),
         Knob { env: "EXTRA_ARGS".to_owned(), kind: KnobKind::Words },
@@ -141,5 +142,118 @@ fn a_key_file_is_used_and_never_shown() {
         std::fs::write(script.key(), "").unwrap();
         let ran = script.run(&shell, &[("MODEL", model.as_str())], &[]);
         assert_eq!((ran.code, &ran.argv), (64, &None), "{}", ran.said);
+    }
+}
+
+#[test]
+fn a_key_file_without_use_is_named() {
+    for shell in shells() {
+        let script = script();
+        let refused = |what: &str| {
+            let ran = script.run(&shell, &[("MODEL", script.model())], &[]);
+            assert_eq!((ran.code, &ran.argv), (64, &None), "{what}: {}", ran.said);
+            assert!(ran.said.contains(&script.key()) && !ran.said.contains("geheim"), "{what}");
+        };
+        std::fs::write(script.key(), "# only a comment\n\n").unwrap();
+        refused("no key");
+        // The server would take the CR for a part of the key, which no client sends.
+        std::fs::write(script.key(), "geheim\r\n").unwrap();
+        refused("CR LF");
+        std::fs::remove_file(script.key()).unwrap();
+        // What an engine makes of a bind mount whose source is not there.
+        std::fs::create_dir(script.key()).unwrap();
+        refused("a directory");
+    }
+}
+
+#[test]
+fn every_spelling_of_a_secret_is_masked() {
+    for flag in ["--api-key", "--api_key", "-hft", "--hf-token", "--hf_token"] {
+        each(&[("CTX_SIZE", "1")], &[flag, "geheim", "--seed", "7"], |_, ran| {
+            assert!(argv(ran).contains(&"geheim"));
+            assert!(!ran.said.contains("geheim"), "{flag}: {}", ran.said);
+            assert!(ran.said.ends_with(&format!("{flag} '****' --seed 7\n")), "{}", ran.said);
+        });
+    }
+}
+
+#[test]
+fn flags_that_add_up_yield_to_the_arguments() {
+    for word in ["-ncmoe", "--n-cpu-moe", "--n_cpu_moe"] {
+        let environment = [("N_CPU_MOE", "30"), ("CPU_MOE", "1")];
+        each(&environment, &[word, "10"], |_, ran| {
+            let argv = argv(ran);
+            assert!(!argv.contains(&"30") && argv.contains(&"--cpu-moe"), "{argv:?}");
+            let said = format!("{word} in the arguments takes the place of N_CPU_MOE");
+            assert!(ran.said.contains(&said), "{}", ran.said);
+        });
+    }
+}
+
+#[test]
+fn every_source_of_a_model_takes_the_place_of_model() {
+    let sources =
+        ["-m", "--model_url", "-hf", "--hf-repo", "-dr", "--models-dir", "--models_preset"];
+    for word in sources {
+        each(
+            &[("MODEL", "not-there.gguf"), ("EXTRA_ARGS", &format!("{word} x"))],
+            &[],
+            |_, ran| {
+                let argv = argv(ran);
+                assert!(argv.ends_with(&[word, "x"]) && !argv.contains(&"--model"), "{argv:?}");
+            },
+        );
+    }
+}
+
+#[test]
+fn what_would_surprise_is_said() {
+    each(&[("LLAMA_ARG_JINJA", "0"), ("LLAMA_ARG_NO_X", "")], &[], |_, ran| {
+        assert!(argv(ran).contains(&"llama-server"));
+        let line = ran.said.lines().find(|line| line.contains("LLAMA_ARG_JINJA")).unwrap();
+        assert!(line.contains("LLAMA_ARG_NO_X") && !line.contains('0'), "{line}");
+    });
+    each(&[("PORT", "9000")], &["--port", "9001"], |_, ran| {
+        assert!(argv(ran).ends_with(&["--port", "9001"]));
+        assert!(ran.said.contains("health check"), "{}", ran.said);
+    });
+    for (name, value) in [("PORT", "80a"), ("EXTRA_ARGS", "a\u{1f}b")] {
+        each(&[(name, value)], &[], |_, ran| {
+            assert_eq!((ran.code, &ran.argv), (64, &None));
+            assert!(ran.said.contains(name), "{}", ran.said);
+        });
+    }
+}
+
+#[test]
+fn with_a_certificate_the_health_check_speaks_tls() {
+    each(&[("LLAMA_SSL_CERT_FILE", "/tls/cert.pem")], &["health"], |_, ran| {
+        let argv = argv(ran);
+        assert_eq!(*argv.last().unwrap(), "https://127.0.0.1:8080/health");
+        assert!(argv.contains(&"--insecure") && argv.windows(2).any(|w| w == ["--noproxy", "*"]));
+    });
+}
+
+/// A parser that copies the rest of the text for each word takes half a minute for the first of these.
+#[test]
+fn long_extra_args_take_no_time() {
+    let texts = [
+        "a ".repeat(10_000),
+        "'a b' \"c\\\"d\" ".repeat(1500),
+        format!("\"{}\"", r"\\\".repeat(5000)),
+        "x".repeat(20_000),
+    ];
+    for shell in shells() {
+        let script = script();
+        for text in &texts {
+            let environment = [("MODEL", script.model()), ("EXTRA_ARGS", text.clone())];
+            let start = std::time::Instant::now();
+            let ran = script.run(&shell, &environment, &[]);
+            let took = start.elapsed();
+            let words = composegen::quote::shell::words::split(text).unwrap();
+            assert_eq!(ran.argv.unwrap()[7..], words, "{shell:?}");
+            // Measured 0.1 to 0.4 s on an idle machine; the bound leaves room for a busy one.
+            assert!(took.as_secs() < 10, "{shell:?}: {took:?} for {} words", words.len());
+        }
     }
 }
