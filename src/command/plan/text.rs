@@ -54,7 +54,7 @@ pub(super) fn text(
             slice.device, slice.count, slice.first, slice.resident
         );
         if let Some((layer, kinds)) = &slice.partial {
-            line += &format!(" and {} of layer {layer}", kinds.join(", "));
+            line.push_str(&[" and ", &kinds.join(", "), " of layer ", &layer.to_string()].concat());
         }
         lines.push(line);
     }

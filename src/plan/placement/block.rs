@@ -88,9 +88,9 @@ pub(super) fn blocks(
         if let Some((_, to_cpu)) = ruled {
             // Where it lies is the estimate's business; it is the same in every placement.
             if *to_cpu {
-                block.pinned_read += read
+                block.pinned_read += read;
             } else {
-                block.read += read
+                block.read += read;
             }
             continue;
         }
