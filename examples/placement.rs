@@ -4,8 +4,11 @@
 //! (`TOTAL:FREE:CAPABILITY,...` in MiB), `base` (or `args`) flags, `margin` and what `--fit` ended with in `devices`.
 //! Without rows only the times are printed: of the seed's case, and of 94 blocks on 8 GPUs.
 
-#![expect(clippy::indexing_slicing, reason = "of constants and of what was just counted")]
-#![expect(clippy::format_push_string, reason = "a report of a few lines")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    reason = "a program for the terminal, over constants and what was just counted"
+)]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! The sentence in one function: presets in, artifacts out. `build` writes what it returns, `check` compares it, the
 //! snapshot tests keep it, and `examples/` is it; there is no second way to make a file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
@@ -9,7 +9,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use crate::artifact::{Artifact, Digest};
 use crate::check::check;
 use crate::diagnostic::{Code, Diagnostic, FileId, Location, Severity};
-use crate::lock::Resolved as Pinned;
+use crate::lock::{Placed, Resolved as Pinned};
 use crate::plan::Plan;
 use crate::preset::resolve::{Library, Resolved, clean};
 use crate::render::{RenderError, render};
@@ -25,6 +25,8 @@ pub struct Request<'a> {
     pub here: &'a Utf8Path,
     /// What was resolved from outside earlier.
     pub pinned: &'a Pinned,
+    /// Placements for presets that have them planned, by name.
+    pub placements: &'a BTreeMap<String, Placed>,
 }
 
 /// A whole output directory, in memory.
@@ -57,7 +59,9 @@ pub fn compile(
     for path in request.presets {
         let resolved = library.resolve(path)?;
         check(&resolved, &mut library.findings);
-        strategies.extend(Strategy::new(&resolved));
+        let placed = request.placements.get(&resolved.name);
+        unplanned(&resolved, placed, &mut library.findings);
+        strategies.extend(Strategy::new(&resolved, placed));
         same_name(&mut names, &resolved, &mut library.findings);
     }
     let plan = Plan::new(strategies, request.pinned, &mut library.findings);
@@ -84,6 +88,21 @@ pub fn compile(
         })
         .collect();
     Ok(Some(Compiled { artifacts, plan, inputs, presets }))
+}
+
+/// A placement that is to be planned has to come from somewhere.
+fn unplanned(resolved: &Resolved, placed: Option<&Placed>, findings: &mut Vec<Diagnostic>) {
+    let auto = resolved.preset.placement.auto.as_ref().filter(|set| set.value);
+    if let Some(set) = auto.filter(|_| placed.is_none()) {
+        findings.push(
+            Diagnostic::new(Code::Unplanned, "the placement was never planned")
+                .at(set.at.clone())
+                .help(
+                    "name the GGUF's header in `model.header`, or put the model into the models directory, \
+                     and build; the placement is then locked",
+                ),
+        );
+    }
 }
 
 /// Two presets of one name would write one `.env`. On some file systems case does not tell them apart.

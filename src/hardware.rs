@@ -1,5 +1,6 @@
 //! A machine as the planner sees it: GPUs in device order, CPU, memory, driver.
 
+pub mod known;
 pub mod parse;
 pub mod schema;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 use crate::table::choice;
 use crate::units::Bytes;
+pub use known::known;
 
 /// One machine, every value settled.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -30,6 +30,7 @@ pub mod render;
 
 // Edges.
 pub mod git;
+pub mod gpu;
 pub mod registry;
 pub mod store;
 pub mod terminal;

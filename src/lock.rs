@@ -22,6 +22,9 @@ pub struct Lock {
     pub presets: Vec<Utf8PathBuf>,
     #[serde(default)]
     pub resolved: Resolved,
+    /// Placements that were planned, by the name of the strategy.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub placements: BTreeMap<String, Placed>,
     /// Every file that had a say, relative to the output directory.
     pub inputs: BTreeMap<Utf8PathBuf, Digest>,
     /// Every file that was written, but the lock file itself.
@@ -38,6 +41,16 @@ pub struct Resolved {
     /// Base images by name and tag.
     #[serde(default)]
     pub images: BTreeMap<String, Digest>,
+}
+
+/// A placement and what it was planned from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placed {
+    /// Of the GGUF's header: of all that stands before the tensors' data.
+    pub header: Digest,
+    /// Flags of llama-server with their values.
+    pub flags: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +98,7 @@ impl FromStr for Lock {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lock, Resolved, Source};
+    use super::{Lock, Placed, Resolved, Source};
     use crate::artifact::Digest;
 
     #[test]
@@ -102,6 +115,14 @@ mod tests {
                 source: Some(source),
                 images: [("ubuntu:24.04".to_owned(), Digest::of(b"x"))].into(),
             },
+            placements: [(
+                "a".to_owned(),
+                Placed {
+                    header: Digest::of(b"h"),
+                    flags: [("--tensor-split".to_owned(), "32,17".to_owned())].into(),
+                },
+            )]
+            .into(),
             inputs: [("../a.toml".into(), Digest::of(b"a"))].into(),
             outputs: [(".env".into(), Digest::of(b"b"))].into(),
         };

@@ -241,7 +241,7 @@ mod tests {
 
     fn set(files: &[(&str, &str)]) -> Set {
         let file = |(path, text): &(&str, &str)| {
-            (Utf8PathBuf::from(path), ((*text).to_owned(), path.ends_with(".sh")))
+            (Utf8PathBuf::from(path), ((*text).to_owned(), *path == "entrypoint.sh"))
         };
         files.iter().map(file).collect()
     }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::diagnostic::{FileId, Location};
 use crate::hardware::Host;
+use crate::lock::Placed;
 use crate::plan::pattern::override_string;
 use crate::preset::placement::OnOff;
 use crate::preset::record::{Attempt, Measured, Status};
@@ -53,7 +54,7 @@ pub const PORT: u16 = 8080;
 
 impl Strategy {
     /// Settles a preset that has been checked. `None` where no model is named, which the check reports.
-    pub fn new(resolved: &Resolved) -> Option<Self> {
+    pub fn new(resolved: &Resolved, placed: Option<&Placed>) -> Option<Self> {
         let preset = &resolved.preset;
         let model = value(&preset.model.file)?.clone();
         let head = &preset.head;
@@ -64,7 +65,7 @@ impl Strategy {
             status: value(&head.status).copied().unwrap_or(Status::Untested),
             reason: value(&head.reason).cloned(),
             model,
-            settings: settings(preset, resolved.host.as_deref()),
+            settings: settings(preset, resolved.host.as_deref(), placed),
             extra_args: value(&head.extra_args).cloned().unwrap_or_default(),
             layers: value(&preset.placement.layers).cloned().unwrap_or_default(),
             port: value(&preset.server.port).and_then(|p| u16::try_from(*p).ok()).unwrap_or(PORT),
@@ -85,7 +86,9 @@ impl Strategy {
     }
 }
 
-fn settings(preset: &Preset, host: Option<&Host>) -> Vec<Setting> {
+fn settings(preset: &Preset, host: Option<&Host>, placed: Option<&Placed>) -> Vec<Setting> {
+    let auto = value(&preset.placement.auto) == Some(&true);
+    let placed = placed.filter(|_| auto);
     let mut settings = Vec::new();
     let explicit = explicit_placement(preset);
     preset.each(&mut |entry| {
@@ -95,16 +98,30 @@ fn settings(preset: &Preset, host: Option<&Host>) -> Vec<Setting> {
         }
         let from_layers = (emit.on == "--override-tensor").then(|| layers(preset, host)).flatten();
         let set = entry.set.as_ref().map(|(word, at)| (word.clone(), Origin::File((*at).clone())));
-        let set = set.or(from_layers).or_else(|| {
-            let off = emit.on == "--fit" && explicit.is_some();
+        let planned = placed.and_then(|placed| placed.flags.get(emit.on));
+        let planned = planned.map(|word| (word.clone(), Origin::Default("planned")));
+        let set = planned.or(set).or(from_layers).or_else(|| {
+            let off = emit.on == "--fit" && (auto || explicit.is_some());
             off.then(|| {
                 (OnOff::Off.to_string(), Origin::Default("off, since a placement is given"))
             })
         });
         let Some((word, origin)) = set else { return };
+        let word = if BESIDE_THE_MODEL.contains(&emit.on) { below_models(&word) } else { word };
         settings.push(Setting::new(entry.table, entry.key, emit, word, origin));
     });
     settings
+}
+
+/// Flags whose files lie in the models directory.
+const BESIDE_THE_MODEL: &[&str] = &["--mmproj", "--lora", "--spec-draft-model"];
+
+/// The same files as the container sees them.
+fn below_models(word: &str) -> String {
+    let inside = |file: &str| {
+        if file.starts_with('/') { file.to_owned() } else { format!("/models/{file}") }
+    };
+    word.split(',').map(inside).collect::<Vec<_>>().join(",")
 }
 
 /// Where the preset places weights by itself, if it does.

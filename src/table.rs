@@ -32,8 +32,8 @@ impl<T> Set<T> {
     }
 }
 
-/// What a file may say about a key.
-pub type Field<T> = Option<Set<T>>;
+/// What a file may say about a key. Most keys are not set, and a preset has more than a hundred: a box keeps it small.
+pub type Field<T> = Option<Box<Set<T>>>;
 
 /// One key with the value it has, as [`Table::each`] hands them out.
 pub struct Entry<'a> {

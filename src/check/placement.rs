@@ -43,6 +43,7 @@ fn exclusive(subject: &mut Subject<'_>) {
     let p = &subject.preset.placement;
     let cpu_moe = p.cpu_moe.as_ref().filter(|set| set.value).map(|set| ("cpu_moe", &set.at));
     let ways = [
+        p.auto.as_ref().filter(|set| set.value).map(|set| ("auto", &set.at)),
         p.layers.as_ref().map(|set| ("layers", &set.at)),
         p.override_tensor.as_ref().map(|set| ("override_tensor", &set.at)),
         cpu_moe,
@@ -58,7 +59,7 @@ fn exclusive(subject: &mut Subject<'_>) {
     )
     .at(second_at.clone())
     .related(first_at.clone(), format!("`{first}` is set here"))
-    .help("keep one of them: llama.cpp adds them up, and the first pattern that matches wins");
+    .help("keep one of them: what is given adds up, and the first pattern that matches wins");
     subject.push(finding);
 }
 
@@ -69,6 +70,7 @@ fn fit(subject: &mut Subject<'_>) {
     }
     let count_given = p.n_gpu_layers.as_ref().filter(|set| set.value != GpuLayers::Auto);
     let other = [
+        p.auto.as_ref().filter(|set| set.value).map(|set| ("auto", &set.at)),
         p.layers.as_ref().map(|set| ("layers", &set.at)),
         p.override_tensor.as_ref().map(|set| ("override_tensor", &set.at)),
         p.cpu_moe.as_ref().filter(|set| set.value).map(|set| ("cpu_moe", &set.at)),

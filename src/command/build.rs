@@ -21,8 +21,10 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
     let directory = Directory::read(&out, terminal)?;
     let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let deny = args.deny.deny.is_some();
-    let made = compile_into(&presets, &out, &here()?, &pinned, deny, terminal)?;
-    let written = directory.write(&made, args.force)?;
+    let placements =
+        directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
+    let made = compile_into(&presets, &out, &here()?, &pinned, &placements, deny, terminal)?;
+    let written = directory.write(&made, &placements, args.force)?;
     writeln!(
         terminal.err,
         "{out}: {} files, {written} written; start it with `docker compose --env-file {}.env up`",

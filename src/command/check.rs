@@ -54,9 +54,10 @@ fn check(dir: &Utf8Path, deny: bool, terminal: &mut Terminal) -> Result<usize, F
         Failure::File(format!("`{dir}` has no {}: nothing was built there", lock::FILE))
     })?;
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
-    let made = compile_into(&presets, dir, &here()?, &lock.resolved, deny, terminal)?;
+    let made =
+        compile_into(&presets, dir, &here()?, &lock.resolved, &lock.placements, deny, terminal)?;
     let mut expected = made.artifacts.clone();
-    expected.push(lock_of(&made, Some(&lock)));
+    expected.push(lock_of(&made, Some(&lock), &lock.placements));
     let mut differ = 0;
     for artifact in &expected {
         let path = dir.join(&artifact.path);

@@ -25,7 +25,7 @@ pub(super) fn run(args: &List, terminal: &mut Terminal) -> Result<(), Failure> {
         let layers = value(&resolved.preset.model.layers).copied();
         let quant = value(&resolved.preset.model.quant).cloned();
         let model = value(&resolved.preset.model.name).cloned();
-        rows.extend(Strategy::new(&resolved).map(|s| Row::new(&s, model, quant, layers)));
+        rows.extend(Strategy::new(&resolved, None).map(|s| Row::new(&s, model, quant, layers)));
     }
     report(&library.findings, &library.sources, false, terminal)?;
     rows.sort_by(|a, b| order(a).cmp(&order(b)));

@@ -1,6 +1,6 @@
 //! An output directory: what its lock says, what is compiled for it, how it is written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Failure, load, report};
 use crate::artifact::Artifact;
 use crate::compile::{CompileError, Compiled, Request, compile};
-use crate::lock::{self, Lock, Resolved};
+use crate::lock::{self, Lock, Placed, Resolved};
 use crate::preset::resolve::Library;
 use crate::store::{self, Recovery};
 use crate::terminal::Terminal;
@@ -36,7 +36,12 @@ impl<'a> Directory<'a> {
     }
 
     /// Writes the set, or refuses where that would overwrite what somebody wrote. Returns how many files changed.
-    pub(super) fn write(&self, made: &Compiled, force: bool) -> Result<usize, Failure> {
+    pub(super) fn write(
+        &self,
+        made: &Compiled,
+        placements: &BTreeMap<String, Placed>,
+        force: bool,
+    ) -> Result<usize, Failure> {
         let directory = store::open(self.path)?;
         let known = self.lock.as_ref().map(|lock| lock.outputs.clone()).unwrap_or_default();
         let edited = store::edited(self.path, &known, &made.artifacts)?;
@@ -52,7 +57,7 @@ impl<'a> Directory<'a> {
             )));
         }
         let mut files = made.artifacts.clone();
-        files.push(lock_of(made, self.lock.as_ref()));
+        files.push(lock_of(made, self.lock.as_ref(), placements));
         let new: HashSet<&Utf8PathBuf> = files.iter().map(|file| &file.path).collect();
         let stale: Vec<Utf8PathBuf> = known.into_keys().filter(|old| !new.contains(old)).collect();
         let written = directory.commit(&files, &stale)?;
@@ -81,11 +86,12 @@ pub(super) fn compile_into(
     out: &Utf8Path,
     here: &Utf8Path,
     pinned: &Resolved,
+    placements: &BTreeMap<String, Placed>,
     deny_warnings: bool,
     terminal: &mut Terminal,
 ) -> Result<Compiled, Failure> {
     let mut library = Library::new(&load);
-    let result = compile(&mut library, Request { presets, out, here, pinned });
+    let result = compile(&mut library, Request { presets, out, here, pinned, placements });
     report(&library.findings, &library.sources, deny_warnings, terminal)?;
     match result {
         Ok(Some(compiled)) => Ok(compiled),
@@ -96,12 +102,17 @@ pub(super) fn compile_into(
 }
 
 /// The lock file of what was compiled. `update` is what resolves; building again keeps what it found.
-pub(super) fn lock_of(made: &Compiled, before: Option<&Lock>) -> Artifact {
+pub(super) fn lock_of(
+    made: &Compiled,
+    before: Option<&Lock>,
+    placements: &BTreeMap<String, Placed>,
+) -> Artifact {
     let resolved = before.map(|lock| lock.resolved.clone()).unwrap_or_default();
     let lock = Lock {
         generator: env!("CARGO_PKG_VERSION").to_owned(),
         presets: made.presets.clone(),
         resolved,
+        placements: placements.clone(),
         inputs: made.inputs.iter().cloned().collect(),
         outputs: made.artifacts.iter().map(|a| (a.path.clone(), a.digest())).collect(),
     };

@@ -58,7 +58,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
     match args.output.format {
         Format::Json => {
             let report = Report {
-                devices: devices(&placement.estimate, &case.host.gpus),
+                devices: devices(&placement.estimate),
                 fits: placement.fits,
                 args: argv(&case, &placement),
                 rules: placement.rules.iter().map(Row::new).collect(),
@@ -123,7 +123,7 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
         check(&resolved, &mut library.findings);
         report(&library.findings, &library.sources, false, terminal)?;
-        if let Some(strategy) = Strategy::new(&resolved) {
+        if let Some(strategy) = Strategy::new(&resolved, None) {
             request = of_strategy(&strategy)?;
             machine = machine.or_else(|| strategy.host.as_deref().cloned());
             file = file.or_else(|| {

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Show, terminal: &mut Terminal) -> Result<(), Failure> {
     let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
     check(&resolved, &mut library.findings);
     report(&library.findings, &library.sources, false, terminal)?;
-    let Some(strategy) = Strategy::new(&resolved) else { return Ok(()) };
+    let Some(strategy) = Strategy::new(&resolved, None) else { return Ok(()) };
     let mut rows = Vec::new();
     resolved.preset.each(&mut |entry| {
         let set = entry.set.as_ref().map(|(word, at)| (word.clone(), origin(at, &library.sources)));

@@ -33,13 +33,15 @@ pub(super) fn run(args: &Update, terminal: &mut Terminal) -> Result<(), Failure>
 fn update(dir: &Utf8Path, force: bool, terminal: &mut Terminal) -> Result<bool, Failure> {
     let mut directory = Directory::read(dir, terminal)?;
     let Some(lock) = &mut directory.lock else { return Ok(true) };
+    let placements = lock.placements.clone();
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
-    let loose = compile_into(&presets, dir, &here()?, &Resolved::default(), false, terminal)?;
+    let loose =
+        compile_into(&presets, dir, &here()?, &Resolved::default(), &placements, false, terminal)?;
     let (resolved, problems) = resolve(&loose.plan, &lock.resolved);
     lock.resolved = resolved;
     let pinned = lock.resolved.clone();
-    let made = compile_into(&presets, dir, &here()?, &pinned, false, terminal)?;
-    let written = directory.write(&made, force)?;
+    let made = compile_into(&presets, dir, &here()?, &pinned, &placements, false, terminal)?;
+    let written = directory.write(&made, &placements, force)?;
     writeln!(terminal.err, "{dir}: {written} files written")?;
     for problem in &problems {
         writeln!(terminal.err, "{dir}: {problem}")?;

@@ -19,7 +19,7 @@ pub(super) fn run(args: &Verify, terminal: &mut Terminal) -> Result<(), Failure>
     let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
     check(&resolved, &mut library.findings);
     report(&library.findings, &library.sources, false, terminal)?;
-    let Some(strategy) = Strategy::new(&resolved) else { return Ok(()) };
+    let Some(strategy) = Strategy::new(&resolved, None) else { return Ok(()) };
     let model = model(&args.model)?;
     let Some(word) = strategy.word("--override-tensor") else {
         writeln!(terminal.out, "the preset has no overrides")?;

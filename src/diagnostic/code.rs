@@ -88,6 +88,8 @@ codes! {
         "A model split into several files is loaded by naming its first part; llama.cpp finds the others beside it."
     PlacementConflict Error "placement-conflict"
         "Two ways of placing the same weights exclude each other."
+    Unplanned Error "unplanned"
+        "`placement.auto` wants a planned placement; there is neither a header to plan from nor a locked one."
     SlotsWithoutContext Error "slots-without-context"
         "Each slot gets the context divided by the number of slots, and that is less than a request needs."
     BatchOrder Error "batch-order"

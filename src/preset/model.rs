@@ -7,6 +7,8 @@ table! {
     pub struct Model {
         /// File name of the GGUF, relative to the models directory; of a split model the first part (`-00001-of-`).
         file: String => "--model";
+        /// The GGUF's header for planning, relative to this preset; without it the file in the models directory is read.
+        header: String;
         /// The model's name as people say it.
         name: String;
         /// Quantization as its publisher names it.

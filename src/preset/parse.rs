@@ -3,9 +3,10 @@
 use toml::de::DeTable;
 
 use super::Preset;
+use super::placement::Placement;
 use crate::diagnostic::{Code, Diagnostic, FileId, Location};
 use crate::flags;
-use crate::table::{Reader, Table};
+use crate::table::{Reader, Set, Table};
 
 /// Names of all tables and of the keys at the top, for unknown-key suggestions and for the schema.
 pub const TABLES: &[&str] = &[
@@ -39,7 +40,7 @@ pub fn parse(file: FileId, text: &str, findings: &mut Vec<Diagnostic>) -> Preset
         head: super::Head::read(&mut reader, root),
         model: reader.table(root, "model"),
         context: reader.table(root, "context"),
-        placement: reader.table(root, "placement"),
+        placement: placement(&mut reader, root),
         batching: reader.table(root, "batching"),
         sampling: reader.table(root, "sampling"),
         chat: reader.table(root, "chat"),
@@ -49,6 +50,20 @@ pub fn parse(file: FileId, text: &str, findings: &mut Vec<Diagnostic>) -> Preset
         container: reader.table(root, "container"),
         measured: reader.tables(root, "measured"),
         attempts: reader.tables(root, "attempt"),
+    }
+}
+
+/// The table, or the one word `placement = "auto"` for a table that says nothing else.
+fn placement(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Placement {
+    match root.get("placement") {
+        Some(word) if word.get_ref().as_str() == Some("auto") => {
+            let at = reader.location(word);
+            Placement {
+                auto: Some(Box::new(Set { value: true, at, items: Vec::new() })),
+                ..Placement::default()
+            }
+        }
+        _ => reader.table(root, "placement"),
     }
 }
 

@@ -17,6 +17,11 @@ choice! {
 }
 
 choice! {
+    /// The smallest piece that a planned placement moves.
+    pub enum Granularity { Layer = "layer", Tensor = "tensor", }
+}
+
+choice! {
     /// A switch that takes its word as a value.
     pub enum OnOff { On = "on", Off = "off", }
 }
@@ -62,6 +67,12 @@ impl Value for GpuLayers {
 table! {
     /// Which weights live on which device, and how they get there.
     pub struct Placement {
+        /// Let composegen plan the placement when it builds, from the model's header; the result is locked.
+        auto: bool;
+        /// MiB to leave free on each GPU, for `auto`; one number holds for all.
+        margin: Vec<u32>, 0 ..= 1_048_576;
+        /// What `auto` moves: whole layers, or single expert tensors where that pays.
+        granularity: Granularity;
         /// Whole layers per GPU, counted from layer 0 in device order; routed experts of all other layers stay in
         /// system memory. `[13, 6]` becomes the `-ot` that `composegen ot 13 6` prints.
         layers: Vec<u32>, 0 ..= 512;

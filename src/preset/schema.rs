@@ -20,7 +20,10 @@ fn tables() -> Vec<(&'static str, Json)> {
     vec![
         ("model", schema::object::<super::model::Model>()),
         ("context", schema::object::<super::context::Context>()),
-        ("placement", schema::object::<super::placement::Placement>()),
+        (
+            "placement",
+            json!({ "anyOf": [schema::object::<super::placement::Placement>(), { "const": "auto" }] }),
+        ),
         ("batching", schema::object::<super::batching::Batching>()),
         ("sampling", schema::object::<super::sampling::Sampling>()),
         ("chat", schema::object::<super::chat::Chat>()),

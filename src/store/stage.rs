@@ -102,7 +102,9 @@ pub(super) fn stage(
         run.step("file written");
     }
     let half = stage.join("journal.half");
-    fs::File::create(&half)?.write_all(journal.print().as_bytes())?;
+    let mut file = fs::File::create(&half)?;
+    run.step("journal made");
+    file.write_all(journal.print().as_bytes())?;
     run.step("journal written");
     if run.durable {
         flush(&directory.handle)?;

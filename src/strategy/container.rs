@@ -72,6 +72,9 @@ impl Container {
 
     /// The first thing in which another strategy needs another container, as `key`, ours and theirs.
     pub fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        if self == other {
+            return None;
+        }
         let pairs = [
             ("project", format!("{:?}", self.project), format!("{:?}", other.project)),
             ("publish", self.publish.clone(), other.publish.clone()),

@@ -11,7 +11,7 @@ use crate::plan::image::{
 use crate::preset::context::CacheType;
 use crate::preset::image::{Backend, CUDA, Image as Table};
 use crate::preset::{Preset, value};
-use crate::table::{Field, Set};
+use crate::table::Field;
 
 /// An image and the name it gets.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +66,9 @@ impl Image {
     /// The first thing in which another strategy needs another image, as `key`, ours and theirs. Flash-attention
     /// pairs, RPC and TLS do not count: an image can have more of them than a strategy uses.
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
+        if self == other {
+            return None;
+        }
         let facts = |image: &Self| {
             let mut plan = image.plan.clone();
             if let PlanBackend::Cuda(cuda) = &mut plan.backend {
@@ -86,9 +89,6 @@ impl Image {
             }
             facts
         };
-        if self == other {
-            return None;
-        }
         let (ours, theirs) = (facts(self), facts(other));
         let (ours, theirs) = (ours.as_object()?, theirs.as_object()?);
         ours.iter().find_map(|(key, our)| {
@@ -167,8 +167,13 @@ fn source(table: &Table, reader: &mut Words<'_>) -> Source {
         at.and_then(|at| reader.read(Code::BadReference, &at, commit, help)).map(Reference::Commit)
     } else if let Some(tag) = &table.tag {
         reader.read(Code::BadReference, &tag.at, Reference::tag(&tag.value), "for example `b11434`")
-    } else if let Some(Set { value, at, .. }) = &table.branch {
-        reader.read(Code::BadReference, at, Reference::branch(value), "for example `master`")
+    } else if let Some(branch) = &table.branch {
+        reader.read(
+            Code::BadReference,
+            &branch.at,
+            Reference::branch(&branch.value),
+            "for example `master`",
+        )
     } else {
         None
     };

@@ -66,7 +66,8 @@ pub fn env_name(key: &str) -> String {
         "context_shift" => NO_CONTEXT_SHIFT.to_owned(),
         "file" => "MODEL".to_owned(),
         "fit" | "port" => key.to_ascii_uppercase(),
-        key if key.contains('_') => key.to_ascii_uppercase(),
+        // OpenSSL reads SSL_CERT_FILE, and many shells export it.
+        key if key.contains('_') && !key.starts_with("ssl_") => key.to_ascii_uppercase(),
         key => format!("LLAMA_{}", key.to_ascii_uppercase()),
     }
 }
@@ -84,6 +85,7 @@ mod tests {
             ("file", "MODEL"),
             ("temp", "LLAMA_TEMP"),
             ("n_cpu_moe", "N_CPU_MOE"),
+            ("ssl_cert_file", "LLAMA_SSL_CERT_FILE"),
         ] {
             assert_eq!(env_name(key), env);
         }

@@ -97,7 +97,7 @@ impl Reader<'_> {
         }
         let items = value.get_ref().as_array();
         let items = items.map(|list| list.iter().map(|item| self.location(item)).collect());
-        Some(Set { value: read, at, items: items.unwrap_or_default() })
+        Some(Box::new(Set { value: read, at, items: items.unwrap_or_default() }))
     }
 
     /// The item of a list because of which it cannot be read: the first that alone makes no list of its own.

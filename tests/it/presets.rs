@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use composegen::compile::{Compiled, Request, compile};
 use composegen::lock::Resolved;
 use composegen::preset::resolve::Library;
+use std::collections::BTreeMap;
 
 use crate::repository::{files, root, snapshots};
 
@@ -15,6 +16,7 @@ fn compiled(preset: &Utf8Path) -> Compiled {
         out: Utf8Path::new("examples/one"),
         here: root(),
         pinned: &Resolved::default(),
+        placements: &BTreeMap::new(),
     };
     let result = compile(&mut library, request).unwrap();
     result.unwrap_or_else(|| panic!("{preset}: {:?}", library.findings))

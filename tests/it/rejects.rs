@@ -1,6 +1,7 @@
 //! What cannot work is rejected with a message that a person can act on: each file below `rejects/` is one case, its
 //! rendered findings a snapshot.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -23,6 +24,7 @@ fn findings(presets: &[Utf8PathBuf]) -> (Vec<Code>, String) {
         out: Utf8Path::new("out"),
         here: Utf8Path::new("/repository"),
         pinned: &Resolved::default(),
+        placements: &BTreeMap::new(),
     };
     compile(&mut library, request).unwrap();
     let codes = library.findings.iter().map(|finding| finding.code).collect();

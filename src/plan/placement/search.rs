@@ -62,9 +62,11 @@ impl Solution {
             self.slices.get(device).and_then(|run| run.spill).map_or(0, |(_, _, bytes)| bytes)
         };
         let received = device.checked_sub(1).map_or(0, spilled);
-        goal.fixed(run.from, run.to) + received - spilled(device)
+        let held = goal.fixed(run.from, run.to)
             + goal.experts(run.window.0, run.window.1)
-            + partial.unwrap_or(0)
+            + partial.unwrap_or(0);
+        // What lies on the next device is a part of the experts held, so it is taken off last.
+        (held + received).saturating_sub(spilled(device))
     }
 }
 
@@ -304,7 +306,7 @@ mod tests {
             let mut blocks: Vec<Block> = blocks.into_iter().map(|(fixed, s)| block(fixed, s)).collect();
             blocks.push(block(30, [0, 0, 0]));
             let rooms: Vec<u64> = rooms.into_iter().map(|mib| mib << 20).collect();
-            let rates = (0..rooms.len()).map(|i| 4e11 + 3e11 * f64::from((u32::try_from(i).unwrap() * slow) % 3));
+            let rates = (0..rooms.len()).map(|i| 4e11 + 3e11 * ((i * slow as usize) % 3) as f64);
             let goal = Goal::new(&blocks, Rates { gpus: rates.collect(), cpu: 4e10 });
             let find = |granularity| {
                 let search = Search { blocks: &blocks, goal: &goal, granularity, layers: &[], shape: Shape::Any };

@@ -176,7 +176,7 @@ impl Builder<'_> {
             Rope::All => true,
             Rope::None => false,
             Rope::Sliding => self.model.layers.get(il)?.sliding,
-            Rope::NotEvery(n) => n == 0 || (il as u64 + 1) % n != 0,
+            Rope::NotEvery(n) => n == 0 || !(il as u64 + 1).is_multiple_of(n),
         };
         if rotated {
             let (pos, factors) = (self.pos(), self.rope_factors(il));
