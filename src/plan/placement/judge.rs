@@ -6,7 +6,7 @@
 use super::block::{Block, blocks};
 use super::goal::Goal;
 use super::rules;
-use super::search::{Search, Solution};
+use super::search::{Search, Shape, Solution};
 use super::{Placement, Task};
 use crate::hardware::Gpu;
 use crate::plan::memory::{
@@ -111,7 +111,7 @@ pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
         goal: &goal,
         granularity: task.granularity,
         layers: task.layers,
-        pure: false,
+        shape: Shape::Any,
     };
     let (best, mut estimates) = rounds(&desk, &search, &gpus, None)?;
     let Some(mut best) = best else {
@@ -121,16 +121,23 @@ pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
         return Ok(finish(task, &blocks, &goal, judged, estimates + 1));
     };
     let away = best.rules.iter().any(|rule| !rule.layers.is_empty());
-    let mixed = best.solution.slices.first().is_some_and(|run| run.window != (run.from, run.to));
-    if away && mixed && gpus.len() > 1 && task.layers.is_empty() {
-        search.pure = true;
-        let (other, more) = rounds(&desk, &search, &gpus, Some(&best))?;
-        estimates += more;
-        if let Some(other) = other
-            && other.fits
-            && (!best.fits || other.solution.seconds < best.solution.seconds)
-        {
-            best = other;
+    if away && task.layers.is_empty() {
+        let inside = best.solution.slices.iter().any(|run| run.window.0 > run.from);
+        let mixed =
+            best.solution.slices.first().is_some_and(|run| run.window != (run.from, run.to));
+        let shapes = [
+            Some(Shape::Front).filter(|_| inside),
+            Some(Shape::Pure).filter(|_| mixed && gpus.len() > 1),
+        ];
+        for shape in shapes.into_iter().flatten() {
+            search.shape = shape;
+            let (other, more) = rounds(&desk, &search, &gpus, Some(&best))?;
+            estimates += more;
+            if let Some(other) = other.filter(|other| other.fits)
+                && (!best.fits || other.solution.seconds < best.solution.seconds)
+            {
+                best = other;
+            }
         }
     }
     Ok(finish(task, &blocks, &goal, best, estimates))

@@ -165,7 +165,8 @@ pub(super) fn slices(blocks: &[Block], solution: &Solution, names: &[String]) ->
             |(at, mask)| {
                 let pieces = blocks.get(at)?.pieces.iter().enumerate();
                 let kept = pieces.filter(|(i, _)| mask >> i & 1 == 1);
-                Some((number(at), kept.map(|(_, piece)| piece.kind.to_owned()).collect()))
+                let kinds: Vec<String> = kept.map(|(_, piece)| piece.kind.to_owned()).collect();
+                (!kinds.is_empty()).then(|| (number(at), kinds))
             },
         ),
     };

@@ -78,9 +78,18 @@ pub(super) struct Search<'a> {
     pub(super) granularity: Granularity,
     /// Blocks with experts per device, where fixed.
     pub(super) layers: &'a [Option<u32>],
-    /// The first device keeps all experts of its blocks: then it needs no room for those of a block that it computes
-    /// from system memory.
-    pub(super) pure: bool,
+    pub(super) shape: Shape,
+}
+
+/// What kinds of placements are looked at. Buffers depend on the kind, so each is searched with its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Any,
+    /// On every device the first blocks keep their experts.
+    Front,
+    /// The first device keeps all experts of its blocks, but for what the next one takes: then it needs no room for
+    /// those of a block that it computes from system memory.
+    Pure,
 }
 
 impl Search<'_> {
@@ -156,7 +165,7 @@ impl Search<'_> {
             let seconds = base - self.goal.gain(device, from, end) + over;
             return Some(Run { window: (from, end), seconds, ..best });
         }
-        if self.pure && device == 0 {
+        if self.shape == Shape::Pure && device == 0 {
             let whole = self.goal.experts(from, to) <= room;
             let spill = if whole { None } else { self.spill(from, to, room) };
             let gain = self.goal.gain(device, from, to);
@@ -175,7 +184,7 @@ impl Search<'_> {
                 best = Run { from, to, window: (a, b), seconds, ..Run::default() };
             }
             if self.granularity == Granularity::Tensor && seconds - most < best.seconds - 1e-12 {
-                let before = a.checked_sub(1).filter(|at| *at >= from);
+                let before = a.checked_sub(1).filter(|at| *at >= from && self.shape == Shape::Any);
                 for at in [Some(b).filter(|at| *at < to), before].into_iter().flatten() {
                     if let Some((mask, _, gain)) = self.goal.partial(device, at, left) {
                         let seconds = seconds - gain;
@@ -190,7 +199,9 @@ impl Search<'_> {
         let sums = self.goal.experts.get(..=to).unwrap_or_default();
         let sum = |i: usize| sums.get(i).copied().unwrap_or(0);
         let end_of = |a: usize| sums.partition_point(|s| *s <= sum(a) + room).saturating_sub(1);
-        if self.blocks.len() * self.layers.len().max(self.goal.rates.gpus.len()) <= WINDOWS {
+        if self.shape == Shape::Front {
+            consider(from, end_of(from).clamp(from, to));
+        } else if self.blocks.len() * self.layers.len().max(self.goal.rates.gpus.len()) <= WINDOWS {
             let mut last = 0;
             for a in from..to {
                 let b = end_of(a).clamp(a, to);
@@ -213,7 +224,7 @@ impl Search<'_> {
         let last = to.checked_sub(1).filter(|_| self.granularity == Granularity::Tensor)?;
         let block = self.blocks.get(last).filter(|block| !block.pieces.is_empty())?;
         let left = room.checked_sub(self.goal.experts(from, last))?;
-        let (kept, bytes, _) = self.goal.partial(0, last, left)?;
+        let (kept, bytes, _) = self.goal.partial(0, last, left).unwrap_or_default();
         let all = (1_u8 << block.pieces.len().min(7)) - 1;
         Some((last, all & !kept, block.experts() - bytes))
     }
@@ -238,7 +249,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::block::{Block, Piece};
-    use super::{Granularity, Search};
+    use super::{Granularity, Search, Shape};
     use crate::plan::placement::goal::Goal;
     use crate::plan::speed::Rates;
 
@@ -298,7 +309,7 @@ mod tests {
             let rates = (0..rooms.len()).map(|i| 4e11 + 3e11 * ((i * slow as usize) % 3) as f64);
             let goal = Goal::new(&blocks, Rates { gpus: rates.collect(), cpu: 4e10 });
             let find = |granularity| {
-                let search = Search { blocks: &blocks, goal: &goal, granularity, layers: &[], pure: false };
+                let search = Search { blocks: &blocks, goal: &goal, granularity, layers: &[], shape: Shape::Any };
                 search.from(&rooms, 0..=0).map_or(f64::INFINITY, |found| found.seconds)
             };
             let (layer, best) = (find(Granularity::Layer), exhaustive(&goal, &rooms, blocks.len()));
