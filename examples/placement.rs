@@ -4,7 +4,11 @@
 //! (`TOTAL:FREE:CAPABILITY,...` in MiB), `base` (or `args`) flags, `margin` and what `--fit` ended with in `devices`.
 //! Without rows only the times are printed: of the seed's case, and of 94 blocks on 8 GPUs.
 
-#![expect(clippy::indexing_slicing, reason = "of constants and of what was just counted")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    reason = "a program for the terminal, over constants and what was just counted"
+)]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -66,7 +70,8 @@ fn gpu(text: &str) -> Result<Gpu, String> {
 
 fn find(model: &str, folder: &Utf8Path) -> Result<Model, String> {
     let entries = folder.read_dir_utf8().map_err(|e| e.to_string())?;
-    let mut files: Vec<Utf8PathBuf> = entries.flatten().map(|e| e.into_path()).collect();
+    let mut files: Vec<Utf8PathBuf> =
+        entries.flatten().map(camino::Utf8DirEntry::into_path).collect();
     files.sort();
     let named = |f: &&Utf8PathBuf| {
         f.file_stem().is_some_and(|s| s == model || s.starts_with(&format!("{model}-00001-of-")))
@@ -210,7 +215,7 @@ fn run() -> Result<String, String> {
     let flags = "-c 262144 -b 2048 -ub 2048 -np 1 -fa on -ctk q8_0 -ctv q8_0";
     text += &timed("seed (48 blocks, 2 GPUs)", &seed, &gpus(RIGS[0].1)?, flags)?;
     let large = stretched(find("qwen3moe-30b", &folder)?, 94);
-    let eight = vec!["8192:7900:8.9"; 8].join(",");
+    let eight = ["8192:7900:8.9"; 8].join(",");
     let flags = "-c 65536 -b 2048 -ub 512 -np 1 -fa on -ctk q8_0 -ctv q8_0";
     text += &timed("94 blocks, 8 GPUs", &large, &gpus(&eight)?, flags)?;
     Ok(text)

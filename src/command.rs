@@ -2,14 +2,19 @@
 
 mod build;
 mod check;
+mod estimate;
 mod explain;
+mod inspect;
 mod list;
+mod machine;
 mod manual;
 mod ot;
 mod output;
+mod plan;
 mod schema;
 mod show;
 mod update;
+mod verify;
 
 use std::io;
 
@@ -71,6 +76,10 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Update(args) => update::run(args, terminal),
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
+        Command::Plan(args) => plan::run(args, terminal),
+        Command::Estimate(args) => estimate::run(args, terminal),
+        Command::Verify(args) => verify::run(args, terminal),
+        Command::Inspect(args) => inspect::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),
         Command::Schema(args) => schema::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),

@@ -95,9 +95,8 @@ impl Rates {
     /// Of GPUs in device order, and of system memory in GB/s.
     pub fn new(gpus: &[&Gpu], ram_gbs: Option<f64>) -> Self {
         let c = &*CONSTANTS;
-        let gpu = |gpu: &&Gpu| {
-            gpu.bandwidth_gbs.unwrap_or(c.gpu_default_gbs) * 1e9 * c.gpu_efficiency
-        };
+        let gpu =
+            |gpu: &&Gpu| gpu.bandwidth_gbs.unwrap_or(c.gpu_default_gbs) * 1e9 * c.gpu_efficiency;
         let cpu = ram_gbs.unwrap_or(c.ram_default_gbs) * 1e9 * c.cpu_efficiency;
         Self { gpus: gpus.iter().map(gpu).collect(), cpu }
     }

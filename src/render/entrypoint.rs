@@ -12,6 +12,7 @@ struct Entrypoint<'a> {
     port: u16,
     values: Vec<Value<'a>>,
     switches: Vec<Switch<'a>>,
+    adding: Vec<Adding<'a>>,
 }
 
 struct Value<'a> {
@@ -23,6 +24,13 @@ struct Switch<'a> {
     env: &'a str,
     on: Option<&'a str>,
     off: Option<&'a str>,
+}
+
+/// A knob that is left out where the arguments have one of its flag's spellings.
+struct Adding<'a> {
+    env: &'a str,
+    first: String,
+    others: Vec<String>,
 }
 
 /// The whole script. `port` is what the server listens on where PORT says nothing.
@@ -43,5 +51,9 @@ pub fn entrypoint(header: &[String], knobs: &[Knob], port: u16) -> askama::Resul
             KnobKind::Words | KnobKind::Model => {}
         }
     }
-    Entrypoint { header, port, values, switches }.render()
+    let adding = knobs.iter().filter_map(|knob| {
+        let mut spellings = knob.adding().into_iter();
+        Some(Adding { env: &knob.env, first: spellings.next()?, others: spellings.collect() })
+    });
+    Entrypoint { header, port, values, switches, adding: adding.collect() }.render()
 }

@@ -10,10 +10,13 @@
 
 mod chain;
 mod cli;
+mod dialects;
+mod entrypoint;
 mod examples;
 mod gguf;
 mod house;
 mod pattern;
+mod plan;
 mod presets;
 mod rejects;
 mod repository;

@@ -79,7 +79,7 @@ fn multiplies(ty: Ty) -> bool {
 fn gathers(table: &Tensor) -> bool {
     match table.ty.id {
         0..=3 | 6..=8 | 10..=14 | 16..=19 | 21..=23 | 26 | 29 | 30 | 41 | 42 => true,
-        20 | 39 => table.ne[0] % 256 == 0,
+        20 | 39 => table.ne[0].is_multiple_of(256),
         _ => false,
     }
 }
@@ -90,11 +90,11 @@ fn stores(ty: Ty) -> bool {
 
 fn scans(state: &Tensor, a: Option<&Tensor>, b: Option<&Tensor>) -> bool {
     if a.is_some_and(|a| a.ne[0] == 1) {
-        matches!(state.ne[0], 96 | 128 | 256) && state.ne[1] % 16 == 0
+        matches!(state.ne[0], 96 | 128 | 256) && state.ne[1].is_multiple_of(16)
     } else {
         state.ne[0] == 16
             && state.ne[1] == 1
-            && state.ne[2] % 128 == 0
+            && state.ne[2].is_multiple_of(128)
             && b.is_some_and(|b| b.ne[1] == 1)
     }
 }

@@ -72,7 +72,8 @@ pub(super) enum Belongs {
 /// The tensors of a model; `capability` is that of the least GPU.
 pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
     let probe = Place(0);
-    let runs = |tensor: &Tensor, op: Op| rig.capabilities.is_empty() || runs(tensor, op, probe, rig);
+    let runs =
+        |tensor: &Tensor, op: Op| rig.capabilities.is_empty() || runs(tensor, op, probe, rig);
     let of = |tensor: &Tensor| Weight {
         on_gpu: size(tensor, true),
         on_host: size(tensor, false),

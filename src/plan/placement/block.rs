@@ -1,7 +1,7 @@
 //! What each block weighs and what a token reads of it: the additive part of the memory arithmetic.
 
 use crate::gguf::{Model, Role, Tensor};
-use crate::plan::memory::{EstimateError, Request, block_contexts, tensor_bytes};
+use crate::plan::memory::{EstimateError, Prepared, Request, Spot};
 use crate::plan::pattern::Matcher;
 
 /// A block, or the output behind the last one.
@@ -24,6 +24,8 @@ pub(super) struct Piece {
     pub(super) kind: &'static str,
     pub(super) bytes: u64,
     pub(super) read: f64,
+    /// Indices in the model's list.
+    pub(super) tensors: Vec<usize>,
 }
 
 const KINDS: [&str; 4] = ["gate_up", "gate", "up", "down"];
@@ -47,10 +49,14 @@ fn kind(tensor: &Tensor) -> Option<&'static str> {
 }
 
 /// All blocks, and behind them the output.
-pub(super) fn blocks(model: &Model, request: &Request) -> Result<Vec<Block>, EstimateError> {
+pub(super) fn blocks(
+    model: &Model,
+    request: &Request,
+    prepared: &Prepared<'_>,
+) -> Result<Vec<Block>, EstimateError> {
     let mut blocks = vec![Block::default(); model.block_count as usize + 1];
-    for (block, bytes) in blocks.iter_mut().zip(block_contexts(model, request)) {
-        block.fixed += bytes.0;
+    for (il, block) in blocks.iter_mut().enumerate().take(model.block_count as usize) {
+        block.fixed += if request.kv_offload { prepared.context_bytes(il).0 } else { 0 };
     }
     let users: Vec<(Matcher, bool)> = request
         .overrides
@@ -65,7 +71,7 @@ pub(super) fn blocks(model: &Model, request: &Request) -> Result<Vec<Block>, Est
         if experts.count == 0 { 1.0 } else { experts.used as f64 / experts.count as f64 }
     });
     let tied = model.tied_embeddings();
-    for tensor in &model.tensors {
+    for (index, tensor) in model.tensors.iter().enumerate() {
         if model.is_nextn(tensor) {
             continue;
         }
@@ -81,10 +87,14 @@ pub(super) fn blocks(model: &Model, request: &Request) -> Result<Vec<Block>, Est
         let ruled = users.iter().find(|(rule, _)| rule.is_match(&tensor.name).unwrap_or(false));
         if let Some((_, to_cpu)) = ruled {
             // Where it lies is the estimate's business; it is the same in every placement.
-            if *to_cpu { block.pinned_read += read } else { block.read += read }
+            if *to_cpu {
+                block.pinned_read += read;
+            } else {
+                block.read += read;
+            }
             continue;
         }
-        let bytes = tensor_bytes(tensor).0;
+        let bytes = prepared.tensor_bytes(index, Spot::Gpu(0)).0;
         match kind(tensor).filter(|_| routed) {
             None => {
                 block.fixed += bytes;
@@ -94,8 +104,9 @@ pub(super) fn blocks(model: &Model, request: &Request) -> Result<Vec<Block>, Est
                 Some(piece) => {
                     piece.bytes += bytes;
                     piece.read += read;
+                    piece.tensors.push(index);
                 }
-                None => block.pieces.push(Piece { kind, bytes, read }),
+                None => block.pieces.push(Piece { kind, bytes, read, tensors: vec![index] }),
             },
         }
     }

@@ -56,9 +56,7 @@ impl Goal {
     /// Seconds of a run of blocks on a device whose experts are all on the CPU, the way to the device included.
     pub(super) fn slice(&self, device: usize, from: usize, to: usize) -> f64 {
         let rate = self.rates.gpus.get(device).copied().unwrap_or(self.rates.cpu);
-        between(&self.read, from, to) / rate
-            + between(&self.away, from, to)
-            + CONSTANTS.hop_seconds
+        between(&self.read, from, to) / rate + between(&self.away, from, to) + CONSTANTS.hop_seconds
     }
 
     /// What it saves to have the experts of these blocks on the device.
@@ -100,7 +98,8 @@ impl Goal {
                 continue;
             }
             let read: f64 = kept().map(|(_, piece)| piece.read).sum();
-            let parted = kept().filter(|(_, piece)| matches!(piece.kind, "up" | "gate")).count() == 1;
+            let parted =
+                kept().filter(|(_, piece)| matches!(piece.kind, "up" | "gate")).count() == 1;
             let fetch = if parted { CONSTANTS.hop_seconds } else { 0.0 };
             let gain = read / self.rates.cpu - read / rate - fetch;
             if gain > best.map_or(0.0, |(_, _, gain)| gain) {
@@ -111,11 +110,7 @@ impl Goal {
     }
 
     /// What a token reads where.
-    pub(super) fn traffic(
-        &self,
-        blocks: &[Block],
-        solution: &super::search::Solution,
-    ) -> Traffic {
+    pub(super) fn traffic(&self, blocks: &[Block], solution: &super::search::Solution) -> Traffic {
         let mut traffic = Traffic {
             gpus: vec![0.0; self.rates.gpus.len()],
             blocks: u32::try_from(blocks.len().saturating_sub(1)).unwrap_or(u32::MAX),

@@ -67,7 +67,10 @@ pub(super) fn rules(blocks: &[Block], solution: &Solution) -> Vec<Rule> {
         let (kinds, bytes): (Vec<&str>, Vec<u64>) =
             left.map(|(_, piece)| (piece.kind, piece.bytes)).unzip();
         rules.push(Rule {
-            pattern: pattern(layers_regex(number(at)..=number(at)), &format!("({})", kinds.join("|"))),
+            pattern: pattern(
+                layers_regex(number(at)..=number(at)),
+                &format!("({})", kinds.join("|")),
+            ),
             buffer: "CPU".to_owned(),
             layers: vec![number(at)],
             bytes: Bytes(bytes.iter().sum()),
@@ -106,7 +109,11 @@ fn pattern(layers: Option<String>, kinds: &str) -> String {
 }
 
 /// The request with the solution filled in, and the blocks per device.
-pub(super) fn request(task: &Task<'_>, blocks: &[Block], solution: &Solution) -> (Request, Vec<u32>, Vec<Rule>) {
+pub(super) fn request(
+    task: &Task<'_>,
+    blocks: &[Block],
+    solution: &Solution,
+) -> (Request, Vec<u32>, Vec<Rule>) {
     let rules = rules(blocks, solution);
     let split: Vec<u32> = solution.slices.iter().map(|run| number(run.to - run.from)).collect();
     let mut request = task.request.clone();
@@ -118,10 +125,9 @@ pub(super) fn request(task: &Task<'_>, blocks: &[Block], solution: &Solution) ->
     #[expect(clippy::cast_precision_loss, reason = "a few hundred at most")]
     let shares = split.iter().map(|count| *count as f32).collect();
     request.tensor_split = shares;
-    let ours = rules.iter().map(|rule| Override {
-        pattern: rule.pattern.clone(),
-        target: rule.buffer.clone(),
-    });
+    let ours = rules
+        .iter()
+        .map(|rule| Override { pattern: rule.pattern.clone(), target: rule.buffer.clone() });
     request.overrides.extend(ours);
     (request, split, rules)
 }

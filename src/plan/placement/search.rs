@@ -60,6 +60,9 @@ pub(super) struct Search<'a> {
     pub(super) granularity: Granularity,
     /// Blocks with experts per device, where fixed.
     pub(super) layers: &'a [Option<u32>],
+    /// The first device keeps all experts of its blocks: then it needs no room for those of a block that it computes
+    /// from system memory.
+    pub(super) pure: bool,
 }
 
 impl Search<'_> {
@@ -128,6 +131,12 @@ impl Search<'_> {
             let seconds =
                 if fits { base - self.goal.gain(device, from, end) } else { f64::INFINITY };
             return Some(Run { window: (from, end), seconds, ..best });
+        }
+        if self.pure && device == 0 {
+            let all = self.goal.experts(from, to) <= room;
+            let gain = self.goal.gain(device, from, to);
+            let seconds = if all { base - gain } else { f64::INFINITY };
+            return Some(Run { window: (from, to), seconds, ..best });
         }
         let mut consider = |a: usize, b: usize| {
             let left = room - self.goal.experts(a, b);

@@ -4,13 +4,17 @@
 //! any other backslash stays; outside of quotes a backslash is an ordinary character, so that a regex needs
 //! none doubled. Pieces that touch are one word, and nothing is ever expanded.
 
-use crate::quote::{Malformed, Refused, refuse_nul};
+use crate::quote::{Malformed, NUL, Refused, refuse};
+
+/// With the unit separator the entrypoint ends each word in its list; it is refused.
+const END: char = '\u{1f}';
 
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n')
 }
 
-/// One string that [`split`] takes apart into `words` again. Domain: texts without NUL.
+/// One string that [`split`] takes apart into `words` again. Domain: texts without NUL and unit separator
+/// (U+001F).
 pub fn join<S: AsRef<str>>(words: &[S]) -> Result<String, Refused> {
     let written = words.iter().map(|w| encode(w.as_ref())).collect::<Result<Vec<_>, _>>()?;
     Ok(written.join(" "))
@@ -18,7 +22,11 @@ pub fn join<S: AsRef<str>>(words: &[S]) -> Result<String, Refused> {
 
 /// One word: bare where it can be, else in single quotes, else (it holds a single quote) in double quotes.
 pub fn encode(word: &str) -> Result<String, Refused> {
-    refuse_nul("a word of EXTRA_ARGS", word)?;
+    refuse("a word of EXTRA_ARGS", word, |c| match c {
+        '\0' => Some(NUL),
+        END => Some("the entrypoint keeps it for itself, as the end of a word"),
+        _ => None,
+    })?;
     let bare = !word.is_empty() && !word.contains(|c| is_blank(c) || matches!(c, '\'' | '"'));
     Ok(if bare {
         word.to_owned()
@@ -29,8 +37,11 @@ pub fn encode(word: &str) -> Result<String, Refused> {
     })
 }
 
-/// The words of `text`; an error where a quote does not close.
+/// The words of `text`; an error where a quote does not close or a unit separator stands.
 pub fn split(text: &str) -> Result<Vec<String>, Malformed> {
+    if let Some(at) = text.find(END) {
+        return Err(Malformed { what: "a unit separator", at });
+    }
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.char_indices();
@@ -93,6 +104,8 @@ mod tests {
     fn an_open_quote_is_an_error_with_its_place() {
         assert_eq!(split("a 'b").unwrap_err().at, 2);
         assert_eq!(split(r#""a\""#).unwrap_err().at, 0);
+        assert_eq!(split("a\u{1f}").unwrap_err().at, 1);
+        assert!(join(&["a\u{1f}"]).is_err());
     }
 
     #[test]

@@ -5,9 +5,7 @@ use super::super::keys;
 use super::Builder;
 use super::attention::Attention;
 use super::experts::{Experts, Gating};
-use super::recipe::{
-    Joint, Mixer, OutputGate, QkNorm, Recipe, Rope, Rows, Shared, Tempering,
-};
+use super::recipe::{Joint, Mixer, OutputGate, QkNorm, Recipe, Rope, Rows, Shared, Tempering};
 
 impl Builder<'_> {
     pub(super) fn decoder(&mut self, recipe: &Recipe, layers: &[usize]) -> Option<()> {
@@ -178,7 +176,7 @@ impl Builder<'_> {
             Rope::All => true,
             Rope::None => false,
             Rope::Sliding => self.model.layers.get(il)?.sliding,
-            Rope::NotEvery(n) => n == 0 || (il as u64 + 1) % n != 0,
+            Rope::NotEvery(n) => n == 0 || !(il as u64 + 1).is_multiple_of(n),
         };
         if rotated {
             let (pos, factors) = (self.pos(), self.rope_factors(il));

@@ -12,7 +12,7 @@ pub(super) enum Activation {
     Halves,
     /// relu, then squared.
     ReluSquared,
-    /// Clamped after the activation, as limited SwiGLU is.
+    /// Clamped after the activation, as limited `SwiGLU` is.
     Limited,
 }
 

@@ -42,11 +42,8 @@ impl Builder<'_> {
         let widths = [heads.q * heads.key, heads.kv * heads.key, heads.kv * heads.value];
         let pos = self.pos();
         let factors = if sliding { None } else { self.rope_factors(il) };
-        let fused = if self.has(il, "attn_qkv.weight") {
-            Some(self.row_qkv(il, x, widths)?)
-        } else {
-            None
-        };
+        let fused =
+            if self.has(il, "attn_qkv.weight") { Some(self.row_qkv(il, x, widths)?) } else { None };
         let q = match fused {
             Some([q, ..]) => q,
             None => self.linear(il, "attn_q", x)?,

@@ -87,12 +87,8 @@ impl Builder<'_> {
         let cur = self.g.transpose(cur);
         let input = self.g.concat(old, cur, 0);
         let ([all, ..], nb) = (self.g[input].ne, self.g[input].nb);
-        let last = self.g.view_3d(
-            input,
-            [before, inner, sequences],
-            [nb[1], nb[2]],
-            (all - before) * 4,
-        );
+        let last =
+            self.g.view_3d(input, [before, inner, sequences], [nb[1], nb[2]], (all - before) * 4);
         let row = self.g[states].nb[1];
         let to = self.g.view_3d(states, [before, inner, sequences], [before * 4, row], from);
         let copied = self.g.copy_into(last, to);

@@ -142,14 +142,7 @@ impl Builder<'_> {
     }
 
     /// The convolution over the old and the new inputs, whose last stay behind as the state.
-    fn convolved(
-        &mut self,
-        il: usize,
-        old: Id,
-        x: Id,
-        states: Id,
-        tokens: u64,
-    ) -> Option<Id> {
+    fn convolved(&mut self, il: usize, old: Id, x: Id, states: Id, tokens: u64) -> Option<Id> {
         let x = self.g.transpose(x);
         let input = self.g.concat(old, x, 0);
         let ([before, channels, sequences, _], nb) = (self.g[old].ne, self.g[input].nb);

@@ -68,7 +68,7 @@ pub(super) enum OutputGate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mixer {
     Attention,
-    /// Queries and keys through a low-rank latent (DeepSeek).
+    /// Queries and keys through a low-rank latent (`DeepSeek`).
     Latent,
     /// Gated attention and gated delta nets (Qwen3-Next and Qwen3.5).
     Delta,
