@@ -71,6 +71,14 @@ fn a_moved_branch_is_built_anew(engine: &Engine) {
     let second = short(&repository.commit());
     let log = build();
     assert_eq!(run(), format!("two-{nonce} 2-{second}\na b\n$c\n"), "{log}");
+    // Two files of the library have changed; the four programs' main has not.
+    let counts = |line: &str| {
+        let numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
+        numbers.collect::<Vec<u32>>()
+    };
+    let stats = |what: &str| log.lines().find(|line| line.contains(what)).map(counts);
+    assert_eq!(stats("Hits:"), Some(vec![4, 6]), "{log}");
+    assert_eq!(stats("Misses:"), Some(vec![2, 6]), "{log}");
 
     // Another branch moves: asked again, found the same, nothing compiled.
     repository.git(&["branch", "other", "HEAD~1"]);
@@ -143,7 +151,7 @@ fn cuda_from_a_directory(engine: &Engine) {
         |path: &str| String::from_utf8(image.run(&["--entrypoint=/bin/cat"], &[path])).unwrap();
     let seen = format!(
         "CMAKE_CUDA_ARCHITECTURES=89-real;120a-real\nGGML_CUDA_FA_QUANTS=f16-f16;q8_0-q8_0\n\
-         GGML_NATIVE=OFF\nNASTY={nasty}\nFILES=CMakeLists.txt;main.c;word.c\n"
+         GGML_NATIVE=OFF\nNASTY={nasty}\nFILES=CMakeLists.txt;build.c.in;main.c;word.c\n"
     );
     assert_eq!(cat("/app/seen.so.txt"), seen);
     assert_eq!(cat("/usr/local/lib/libcublas.so.12"), "libcublas.so.12\n");
