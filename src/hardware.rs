@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::table::choice;
 use crate::units::Bytes;
+pub use known::known;
 
 /// One machine, every value settled.
 #[derive(Clone, Debug, PartialEq, Serialize)]

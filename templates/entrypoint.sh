@@ -58,6 +58,7 @@ health() {
 # The splitting is the shell's own, so that a long text takes no longer than its length: at single quotes, between them
 # at double quotes, and then at backslashes inside of these, at blanks outside. What ends a field has no field behind it,
 # so each text gets one more separator at its end.
+# shellcheck disable=SC2089 # they are characters to compare with, not quotes to be read
 SINGLE=\' DOUBLE=\" BACKSLASH=\\
 words='' recent='' word='' open='' quote='' escape=''
 
@@ -228,7 +229,7 @@ esac
 {%- endfor %}
 
 # EXTRA_ARGS, and behind it the arguments of the container: of one given twice the last wins.
-# shellcheck disable=SC2086 # The list is split at the end of each word.
+# shellcheck disable=SC2090,SC2086 # The list is split at the end of each word.
 set -- "$@" $words
 while [ "$arguments" -gt 0 ]; do
     word=$1

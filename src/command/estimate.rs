@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Failure;
 use super::machine::{host, model, needed};
 use crate::cli::{self, Format};
-use crate::hardware::Gpu;
+
 use crate::plan::memory::{Estimate, Request, estimate};
 use crate::terminal::{Align, Terminal, table};
 
@@ -21,7 +21,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
     match args.output.format {
         Format::Json => {
             let report = Report {
-                devices: devices(&found, &host.gpus),
+                devices: devices(&found),
                 fits,
                 flash_attn: found.flash_attn,
                 source: "computed",
@@ -30,7 +30,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
             writeln!(terminal.out, "{text}")?;
         }
         Format::Text => {
-            write!(terminal.out, "{}", text(&found, &host.gpus))?;
+            write!(terminal.out, "{}", text(&found))?;
             let verdict = if fits { "fits" } else { "does not fit" };
             writeln!(
                 terminal.out,
@@ -67,17 +67,13 @@ pub(super) fn fits(found: &Estimate) -> bool {
 }
 
 /// The GPUs, and the host behind them.
-pub(super) fn devices(found: &Estimate, gpus: &[Gpu]) -> Vec<Device> {
-    let memory = |name: &str| {
-        let index: Option<usize> = name.strip_prefix("CUDA").and_then(|n| n.parse().ok());
-        index.and_then(|index| gpus.get(index)).map(|gpu| gpu.memory.mib())
-    };
+pub(super) fn devices(found: &Estimate) -> Vec<Device> {
     let of = |device: &crate::plan::memory::DeviceMemory| Device {
         name: device.name.clone(),
         model_mib: device.model.mib(),
         context_mib: device.context.mib(),
         compute_mib: device.compute.mib(),
-        total_mib: memory(&device.name),
+        total_mib: Some(device.total().mib()),
         free_mib: Some(device.free.mib()),
     };
     let host = Device {
@@ -85,13 +81,13 @@ pub(super) fn devices(found: &Estimate, gpus: &[Gpu]) -> Vec<Device> {
         model_mib: found.host.model.mib(),
         context_mib: found.host.context.mib(),
         compute_mib: found.host.compute.mib(),
-        total_mib: None,
+        total_mib: Some((found.host.model + found.host.context + found.host.compute).mib()),
         free_mib: None,
     };
     found.devices.iter().map(of).chain([host]).collect()
 }
 
-fn text(found: &Estimate, gpus: &[Gpu]) -> String {
+fn text(found: &Estimate) -> String {
     let head = [
         ("DEVICE", Align::Left),
         ("WEIGHTS", Align::Right),
@@ -115,5 +111,5 @@ fn text(found: &Estimate, gpus: &[Gpu]) -> String {
             free.map_or_else(|| "-".to_owned(), |free| mib(free - sum)),
         ]
     };
-    table(&head, devices(found, gpus).into_iter().map(row).collect())
+    table(&head, devices(found).into_iter().map(row).collect())
 }

@@ -58,7 +58,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
     match args.output.format {
         Format::Json => {
             let report = Report {
-                devices: devices(&placement.estimate, &case.host.gpus),
+                devices: devices(&placement.estimate),
                 fits: placement.fits,
                 args: argv(&case, &placement),
                 rules: placement.rules.iter().map(Row::new).collect(),

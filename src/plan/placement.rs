@@ -1,6 +1,7 @@
 //! Which block, and which block's experts, go to which device: as much as fits, on the fastest memories.
 //!
-//! Blocks go to the devices in llama.cpp's order, each a contiguous run, and only routed experts leave for the CPU.
+//! Blocks go to the devices in llama.cpp's order, each a contiguous run, and only routed experts leave for the CPU
+//! (or, where that saves the first device a buffer, a part of one block's for the next device).
 //! Weights and caches are exact sums per block; what else a device takes is asked from the memory estimate, which
 //! also has the last word on every placement. No IO; time per token comes from `speed`.
 

@@ -52,11 +52,17 @@ impl Repository {
         let [machine, _] = Engine::all();
         let text = machine.run(&["network", "inspect", "bridge"]);
         let networks: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        let config = &networks[0]["IPAM"]["Config"][0];
+        let config = networks.pointer("/0/IPAM/Config/0").unwrap();
         // Where no gateway is configured, Docker takes the subnet's first address: `172.17.0.0/16`.
-        let gateway = config["Gateway"].as_str().map_or_else(
+        let gateway = config.get("Gateway").and_then(|gateway| gateway.as_str()).map_or_else(
             || {
-                let subnet = config["Subnet"].as_str().unwrap().split('/').next().unwrap();
+                let subnet = config
+                    .get("Subnet")
+                    .and_then(|subnet| subnet.as_str())
+                    .unwrap()
+                    .split('/')
+                    .next()
+                    .unwrap();
                 format!("{}.1", subnet.rsplit_once('.').unwrap().0)
             },
             str::to_owned,

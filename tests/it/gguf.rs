@@ -1,6 +1,7 @@
 //! GGUF headers are read as they are meant, whatever the file says, in bounded time and memory.
 
 mod inspect;
+mod measured;
 mod models;
 mod reading;
 mod robust;

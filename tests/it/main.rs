@@ -1,6 +1,10 @@
 //! One integration crate: it links once, and each module is one promise of the project.
 #![allow(
     clippy::unwrap_used,
+    clippy::similar_names,
+    clippy::unnecessary_debug_formatting,
+    clippy::format_collect,
+    clippy::unnecessary_wraps,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,

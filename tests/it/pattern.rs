@@ -79,12 +79,12 @@ fn patterns_mean_what_they_mean_to_llama_cpp() {
     let Some(compiler) = tools::find("g++") else { return };
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("search");
-    let compiled = Command::new(compiler)
+    let status = Command::new(compiler)
         .args(["-std=c++17", "-o"])
         .arg(&program)
         .arg(root().join("tests/it/pattern/search.cpp"))
         .status();
-    assert!(compiled.unwrap().success());
+    assert!(status.unwrap().success());
 
     let mut runner = TestRunner::deterministic();
     let cases: Vec<(String, String)> =

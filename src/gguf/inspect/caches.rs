@@ -59,7 +59,7 @@ pub(super) fn of(model: &Model) -> Caches {
 fn per_token<'a>(dtype: DType, layers: impl Iterator<Item = &'a Layer>) -> Option<Bytes> {
     let mut sum = 0u64;
     for cache in layers.filter_map(|layer| layer.cache) {
-        for row in [cache.key, cache.value, cache.indexer] {
+        for row in [cache.key, cache.value, cache.indexer_key, cache.indexer_value] {
             sum = sum.checked_add(dtype.row_bytes(row)?)?;
         }
     }

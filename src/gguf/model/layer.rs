@@ -31,8 +31,10 @@ pub struct Cache {
     pub key: u64,
     /// Zero with latent attention.
     pub value: u64,
-    /// Keys of the indexer that picks tokens for sparse attention; they have the type of the keys.
-    pub indexer: u64,
+    /// Keys of the indexer that picks tokens for sparse attention, in the type of the keys.
+    pub indexer_key: u64,
+    /// Values that llama.cpp keeps beside the indexer's keys (minimax-m3), in the type of the values.
+    pub indexer_value: u64,
 }
 
 pub(super) fn of(model: &mut Model) -> Vec<Layer> {
@@ -62,10 +64,13 @@ pub(super) fn of(model: &mut Model) -> Vec<Layer> {
     let mixers = state::mixers(model, &kv_heads, &feed_forward);
     let state = state::state(model, first, key);
     let indexed = indexed(model);
+    let index_key = model.indexer.map_or(0, |indexer| indexer.key_length);
+    // minimax-m3 uses a common cache with one head for its indexer, values and all.
+    let index_value = if model.architecture == "minimax-m3" { value } else { 0 };
     let columns = heads.iter().zip(&kv_heads).zip(&feed_forward).zip(mixers).zip(indexed);
     (0u32..)
         .zip(columns)
-        .map(|(index, ((((heads, kv_heads), feed_forward), mixer), indexer))| {
+        .map(|(index, ((((heads, kv_heads), feed_forward), mixer), indexed))| {
             let sliding = model.slides(index);
             let nextn = index >= trunk;
             let (key, value) = if sliding { (key_swa, value_swa) } else { (key, value) };
@@ -83,7 +88,8 @@ pub(super) fn of(model: &mut Model) -> Vec<Layer> {
                 cache: cached.then(|| Cache {
                     key: kv_heads.saturating_mul(key),
                     value: kv_heads.saturating_mul(values),
-                    indexer,
+                    indexer_key: if indexed { index_key } else { 0 },
+                    indexer_value: if indexed { index_value } else { 0 },
                 }),
                 state: mixer.recurrent.then_some(state),
             }
@@ -120,25 +126,25 @@ fn own_cache(model: &Model) -> u64 {
     }
 }
 
-/// Per block, the values that its indexer keeps per token.
-fn indexed(model: &Model) -> Vec<u64> {
-    let Some(indexer) = model.indexer.filter(|indexer| indexer.key_length > 0) else {
-        return vec![0; blocks(model)];
-    };
+/// Per block, whether it has an indexer of its own.
+fn indexed(model: &Model) -> Vec<bool> {
+    if model.indexer.is_none() {
+        return vec![false; blocks(model)];
+    }
     let listed = model.per_layer("attention.indexer.types");
-    // Files of GLM 5.2 do not list which layers have an indexer of their own; llama.cpp knows them by their context.
+    // Files of GLM 5.2 do not list which layers have one; llama.cpp knows these files by their context.
     let newer = model.context_length >= 1 << 20;
     let owns = |index: usize| match &listed {
-        _ if model.architecture == "deepseek32" => true,
         Some(listed) => listed.get(index).is_some_and(|on| *on != 0),
         None => !newer || index < 2 || (index - 2).is_multiple_of(4),
     };
     let dense = model.arch_u64("leading_dense_block_count").unwrap_or(0);
     (0..blocks(model))
         .map(|index| match model.architecture.as_str() {
-            "deepseek32" | "glm-dsa" if owns(index) => indexer.key_length,
-            "minimax-m3" if index as u64 >= dense => indexer.key_length,
-            _ => 0,
+            "deepseek32" => true,
+            "glm-dsa" => owns(index),
+            "minimax-m3" => index as u64 >= dense,
+            _ => false,
         })
         .collect()
 }

@@ -15,6 +15,28 @@ pub(super) struct Goal {
     away: Vec<f64>,
     /// Seconds of whole blocks on the CPU.
     whole: Vec<f64>,
+    /// Per device and block: the parts of a block's experts that may stay, the most saving first.
+    parts: Vec<Vec<Vec<Part>>>,
+    most: Vec<f64>,
+}
+
+/// A mask of pieces, their bytes, and the seconds that it saves to have them on a device.
+type Part = (u8, u64, f64);
+
+/// A block with pieces on both sides still visits the CPU. If up and gate part, one of them has to be fetched on top.
+fn parts(pieces: &[Piece], rate: f64, cpu: f64) -> Vec<Part> {
+    let all = (1_u8 << pieces.len().min(7)) - 1;
+    let part = |mask: u8| {
+        let kept = || pieces.iter().enumerate().filter(move |(i, _)| mask >> i & 1 == 1);
+        let bytes: u64 = kept().map(|(_, piece)| piece.bytes).sum();
+        let read: f64 = kept().map(|(_, piece)| piece.read).sum();
+        let parted = kept().filter(|(_, piece)| matches!(piece.kind, "up" | "gate")).count() == 1;
+        let fetch = if parted { CONSTANTS.hop_seconds } else { 0.0 };
+        (mask, bytes, read / cpu - read / rate - fetch)
+    };
+    let mut parts: Vec<Part> = (1..all).map(part).filter(|(_, _, gain)| *gain > 0.0).collect();
+    parts.sort_by(|a, b| b.2.total_cmp(&a.2));
+    parts
 }
 
 fn sums<T: Copy + Default + std::ops::Add<Output = T>>(
@@ -42,7 +64,16 @@ impl Goal {
         let away = |block: &Block| {
             if block.pieces.is_empty() { 0.0 } else { block.experts_read() / cpu + visit }
         };
+        let of = |rate: &f64| -> Vec<Vec<Part>> {
+            blocks.iter().map(|block| parts(&block.pieces, *rate, cpu)).collect()
+        };
+        let parts: Vec<Vec<Vec<Part>>> = rates.gpus.iter().map(of).collect();
+        let best = |parts: &Vec<Vec<Part>>| {
+            parts.iter().filter_map(|list| list.first()).map(|part| part.2).fold(0.0, f64::max)
+        };
         Self {
+            most: parts.iter().map(best).collect(),
+            parts,
             fixed: sums(blocks, |block| block.fixed),
             experts: sums(blocks, Block::experts),
             read: sums(blocks, |block| block.read),
@@ -79,34 +110,14 @@ impl Goal {
     }
 
     /// The pieces of a block to keep on the device within `room`, as a mask, with their bytes and what they save.
-    ///
-    /// A block with pieces on both sides still visits the CPU. If up and gate part, one of them has to be
-    /// fetched on top.
-    pub(super) fn partial(
-        &self,
-        pieces: &[Piece],
-        device: usize,
-        room: u64,
-    ) -> Option<(u8, u64, f64)> {
-        let rate = self.rates.gpus.get(device).copied().unwrap_or(self.rates.cpu);
-        let all = (1_u8 << pieces.len().min(7)) - 1;
-        let mut best: Option<(u8, u64, f64)> = None;
-        for mask in 1..all {
-            let kept = || pieces.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
-            let bytes: u64 = kept().map(|(_, piece)| piece.bytes).sum();
-            if bytes > room {
-                continue;
-            }
-            let read: f64 = kept().map(|(_, piece)| piece.read).sum();
-            let parted =
-                kept().filter(|(_, piece)| matches!(piece.kind, "up" | "gate")).count() == 1;
-            let fetch = if parted { CONSTANTS.hop_seconds } else { 0.0 };
-            let gain = read / self.rates.cpu - read / rate - fetch;
-            if gain > best.map_or(0.0, |(_, _, gain)| gain) {
-                best = Some((mask, bytes, gain));
-            }
-        }
-        best
+    pub(super) fn partial(&self, device: usize, block: usize, room: u64) -> Option<(u8, u64, f64)> {
+        let parts = self.parts.get(device)?.get(block)?;
+        parts.iter().find(|(_, bytes, _)| *bytes <= room).copied()
+    }
+
+    /// What the best part of any block saves at most.
+    pub(super) fn most(&self, device: usize) -> f64 {
+        self.most.get(device).copied().unwrap_or(0.0)
     }
 
     /// What a token reads where.
@@ -127,8 +138,12 @@ impl Goal {
             let mut here = block.read;
             let mut away = false;
             for (i, piece) in block.pieces.iter().enumerate() {
-                if solution.keeps(device, index, i) {
-                    here += piece.read;
+                if let Some(home) = solution.home(device, index, i) {
+                    if home == device {
+                        here += piece.read;
+                    } else if let Some(sum) = traffic.gpus.get_mut(home) {
+                        *sum += piece.read;
+                    }
                 } else {
                     away = true;
                     traffic.cpu += piece.read;
@@ -143,7 +158,8 @@ impl Goal {
             }
         }
         let devices = solution.slices.iter().filter(|slice| slice.from < slice.to).count();
-        traffic.hops = u32::try_from(devices).unwrap_or(u32::MAX);
+        let spills = solution.slices.iter().filter(|slice| slice.spill.is_some()).count();
+        traffic.hops = u32::try_from(devices + 2 * spills).unwrap_or(u32::MAX);
         traffic
     }
 }

@@ -63,12 +63,14 @@ impl Desk<'_> {
             for at in run.from..run.to {
                 let pieces = blocks.get(at).map(|block| block.pieces.as_slice());
                 for (i, piece) in pieces.unwrap_or_default().iter().enumerate() {
-                    if solution.keeps(device, at, i) {
-                        continue;
-                    }
+                    let spot = match solution.home(device, at, i) {
+                        Some(home) if home == device => continue,
+                        Some(home) => Spot::Gpu(u8::try_from(home).unwrap_or(u8::MAX)),
+                        None => Spot::Host,
+                    };
                     for tensor in &piece.tensors {
-                        if let Some(spot) = trial.tensors.get_mut(*tensor) {
-                            *spot = Some(Spot::Host);
+                        if let Some(slot) = trial.tensors.get_mut(*tensor) {
+                            *slot = Some(spot);
                         }
                     }
                 }
@@ -320,7 +322,8 @@ fn finish(
     let assumed = task.ram_gbs.is_none() || task.gpus.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
     let names: Vec<String> = judged.estimate.devices.iter().map(|d| d.name.clone()).collect();
     let experts: u64 = blocks.iter().map(Block::experts).sum();
-    let away: u64 = judged.rules.iter().map(|rule| rule.bytes.0).sum();
+    let to_cpu = |rule: &&rules::Rule| rule.buffer == "CPU";
+    let away: u64 = judged.rules.iter().filter(to_cpu).map(|rule| rule.bytes.0).sum();
     let before: u64 = blocks.iter().take(judged.solution.start).map(Block::experts).sum();
     let mut placement = Placement {
         tensor_split: judged.split,

@@ -28,8 +28,8 @@ fn number(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// The rules that bring what the solution leaves out to the CPU.
-pub(super) fn rules(blocks: &[Block], solution: &Solution) -> Vec<Rule> {
+/// The rules that bring what the solution leaves out to the CPU, and what a device spills to the next one.
+pub(super) fn rules(blocks: &[Block], solution: &Solution, used: &[usize]) -> Vec<Rule> {
     // Runs of blocks whose experts leave as a whole; blocks without experts may lie between.
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     let mut partial = Vec::new();
@@ -61,6 +61,21 @@ pub(super) fn rules(blocks: &[Block], solution: &Solution) -> Vec<Rule> {
         (layers, bytes)
     };
     let mut rules = Vec::new();
+    for (run, next) in solution.slices.iter().zip(used.iter().skip(1)) {
+        let Some((at, mask, bytes)) = run.spill else { continue };
+        let pieces = blocks.get(at).map(|block| block.pieces.as_slice()).unwrap_or_default();
+        let spilled = pieces.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
+        let kinds: Vec<&str> = spilled.map(|(_, piece)| piece.kind).collect();
+        rules.push(Rule {
+            pattern: pattern(
+                layers_regex(number(at)..=number(at)),
+                &format!("({})", kinds.join("|")),
+            ),
+            buffer: format!("CUDA{next}"),
+            layers: vec![number(at)],
+            bytes: Bytes(bytes),
+        });
+    }
     for (at, device) in partial {
         let Some(block) = blocks.get(at) else { continue };
         let left = block.pieces.iter().enumerate().filter(|(i, _)| !solution.keeps(device, at, *i));
@@ -114,7 +129,7 @@ pub(super) fn request(
     blocks: &[Block],
     solution: &Solution,
 ) -> (Request, Vec<u32>, Vec<Rule>) {
-    let rules = rules(blocks, solution);
+    let rules = rules(blocks, solution, &task.used());
     let split: Vec<u32> = solution.slices.iter().map(|run| number(run.to - run.from)).collect();
     let mut request = task.request.clone();
     request.gpu_layers = if solution.start == 0 {
@@ -140,17 +155,19 @@ pub(super) fn slices(blocks: &[Block], solution: &Solution, names: &[String]) ->
         resident_first: number(run.window.0),
         resident: number(
             blocks
-                .get(run.window.0..run.window.1)
+                .get(run.window.0..run.window.1 - usize::from(run.spill.is_some()))
                 .unwrap_or_default()
                 .iter()
                 .filter(|block| !block.pieces.is_empty())
                 .count(),
         ),
-        partial: run.partial.and_then(|(at, mask)| {
-            let pieces = blocks.get(at)?.pieces.iter().enumerate();
-            let kept = pieces.filter(|(i, _)| mask >> i & 1 == 1);
-            Some((number(at), kept.map(|(_, piece)| piece.kind.to_owned()).collect()))
-        }),
+        partial: run.partial.or(run.spill.map(|(at, mask, _)| (at, !mask))).and_then(
+            |(at, mask)| {
+                let pieces = blocks.get(at)?.pieces.iter().enumerate();
+                let kept = pieces.filter(|(i, _)| mask >> i & 1 == 1);
+                Some((number(at), kept.map(|(_, piece)| piece.kind.to_owned()).collect()))
+            },
+        ),
     };
     solution.slices.iter().zip(names).map(slice).collect()
 }

@@ -1,13 +1,12 @@
 //! YAML, `.env` and comments through the real Compose in both majors, thousands of values at a time.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use composegen::quote::{comment, dotenv, yaml};
 
-use super::values::{COUNT, Dice, all, hostile};
+use super::values::{Dice, all, hostile};
 use crate::tools;
 
 /// Values per file: a few hundred KB, far below what either binary takes.
@@ -100,59 +99,6 @@ fn dotenv_values_arrive_by_interpolation_and_by_env_file() {
                 assert_same(&compose, value, &environment[format!("V{i}")]);
                 assert_same(&compose, value, &environment[format!("K{i}")]);
             }
-        }
-    }
-}
-
-fn live(name: &str) -> Option<String> {
-    (name == "LIVE").then(|| "from the shell".to_owned())
-}
-
-/// The value side of a line, as somebody could have typed it. Its own name stays out of it.
-fn typed(dice: &mut Dice) -> String {
-    let text = hostile(dice).replace("HOME", "LIVE").replace("${A", "${LIVE").replace("K=", "k=");
-    match dice.below(4) {
-        0 => format!("\"{text}\""),
-        1 => format!("'{text}'"),
-        2 => format!("{text} # note"),
-        _ => text,
-    }
-}
-
-/// The port of the `.env` reader, against the original, on lines that no encoder wrote.
-#[test]
-fn our_reader_of_dotenv_reads_as_compose_does() {
-    let mut dice = Dice::new(300);
-    let mut lines = BTreeMap::new();
-    let mut rejected = Vec::new();
-    for i in 0..COUNT {
-        let line = format!("K{i}={}", typed(&mut dice));
-        match dotenv::decode(&line, &live).as_deref() {
-            Ok([(_, value)]) => {
-                lines.insert(i, (line, value.clone()));
-            }
-            // Text behind a closing quote, or more lines: more statements, in which names may collide.
-            Ok(_) => {}
-            Err(_) => rejected.push(line),
-        }
-    }
-    assert!(lines.len() > COUNT / 4 && rejected.len() > 20, "{} {}", lines.len(), rejected.len());
-    for compose in tools::composes() {
-        let dir = tempfile::tempdir().unwrap();
-        let map: String = lines.keys().map(|i| format!("      V{i}: \"${{K{i}}}\"\n")).collect();
-        let text = format!("{HEAD}    environment:\n{map}");
-        std::fs::write(dir.path().join("compose.yml"), text).unwrap();
-        let file: Vec<&str> = lines.values().map(|(line, _)| line.as_str()).collect();
-        std::fs::write(dir.path().join(".env"), file.join("\n")).unwrap();
-        let environment = &service(&compose, dir.path())["environment"];
-        for (i, (line, value)) in &lines {
-            let arrived = undoubled(&environment[format!("V{i}")]);
-            assert_eq!(&arrived, value, "{compose:?}: {line:?}");
-        }
-        std::fs::write(dir.path().join("compose.yml"), HEAD).unwrap();
-        for line in rejected.iter().take(15) {
-            std::fs::write(dir.path().join(".env"), line).unwrap();
-            assert!(!config(&compose, dir.path()).status.success(), "{compose:?} takes {line:?}");
         }
     }
 }

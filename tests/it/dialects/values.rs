@@ -3,7 +3,7 @@
 /// How many values each sink is tried with.
 pub(crate) const COUNT: usize = 10_000;
 
-/// SplitMix64: small, and good enough to mix pieces.
+/// `SplitMix64`: small, and good enough to mix pieces.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -24,7 +24,7 @@ impl Dice {
     }
 }
 
-const PIECES: &[&str] = &[
+pub(crate) const PIECES: &[&str] = &[
     "'",
     "\"",
     "\\",

@@ -7,6 +7,8 @@ use composegen::gguf::{
 use super::synthetic::{Synthetic, Value};
 use super::{files, model, real};
 
+const NONE: Cache = Cache { key: 0, value: 0, indexer_key: 0, indexer_value: 0 };
+
 fn plain(architecture: &str, blocks: u32) -> Synthetic {
     let key = |key: &str| format!("{architecture}.{key}");
     Synthetic::new(architecture)
@@ -46,7 +48,7 @@ fn gpt_oss_slides_in_every_other_layer() {
     assert_eq!(pattern(&model), "wA".repeat(12));
     let window = model.window.as_ref().unwrap();
     assert_eq!((window.size, window.kind), (128, WindowKind::Standard));
-    assert_eq!(model.layers[5].cache, Some(Cache { key: 512, value: 512, indexer: 0 }));
+    assert_eq!(model.layers[5].cache, Some(Cache { key: 512, value: 512, ..NONE }));
     let experts = Experts {
         count: 32,
         used: 4,
@@ -75,7 +77,7 @@ fn qwen3next_keeps_a_state_in_three_of_four_layers() {
         "qcn-ud6-00003-of-00003.gguf",
     ]);
     assert_eq!(pattern(&model), "rrrA".repeat(12));
-    assert_eq!(model.layers[3].cache, Some(Cache { key: 512, value: 512, indexer: 0 }));
+    assert_eq!(model.layers[3].cache, Some(Cache { key: 512, value: 512, ..NONE }));
     // 3 taps of 4096 + 2 x 16 x 128 channels, and a 128 x 4096 matrix: 2.09375 MiB together, as measured.
     assert_eq!(model.layers[0].state, Some(State { conv: 24_576, ssm: 524_288 }));
 }
@@ -93,7 +95,7 @@ fn lists_per_layer_and_single_values_are_read_alike() {
     };
     let listed = heads(Value::I32s(vec![2, 0, 4, 2]));
     assert_eq!(pattern(&listed), "A.AA");
-    assert_eq!(listed.layers[2].cache, Some(Cache { key: 256, value: 256, indexer: 0 }));
+    assert_eq!(listed.layers[2].cache, Some(Cache { key: 256, value: 256, ..NONE }));
     assert_eq!(pattern(&heads(Value::U64(2))), "AAAA");
     assert_eq!(heads(Value::U8(2)).layers[0].kv_heads, 2);
 
@@ -140,8 +142,8 @@ fn sliding_layers_may_have_other_heads() {
         .key("gemma4.attention.value_length_swa", 64);
     let model = model(&file);
     assert_eq!(pattern(&model), "wAw.", "the last layer uses another's cache");
-    assert_eq!(model.layers[0].cache, Some(Cache { key: 256, value: 128, indexer: 0 }));
-    assert_eq!(model.layers[1].cache, Some(Cache { key: 512, value: 512, indexer: 0 }));
+    assert_eq!(model.layers[0].cache, Some(Cache { key: 256, value: 128, ..NONE }));
+    assert_eq!(model.layers[1].cache, Some(Cache { key: 512, value: 512, ..NONE }));
 }
 
 #[test]
@@ -163,14 +165,14 @@ fn latent_attention_caches_keys_alone() {
     };
     let deepseek = model(&latent("deepseek2"));
     assert_eq!(pattern(&deepseek), "AAA.");
-    assert_eq!(deepseek.layers[0].cache, Some(Cache { key: 576, value: 0, indexer: 0 }));
+    assert_eq!(deepseek.layers[0].cache, Some(Cache { key: 576, value: 0, ..NONE }));
     let expected = Latent { kv_lora_rank: 512, key_length: 192, value_length: 128 };
     assert_eq!(deepseek.latent, Some(expected));
     assert!(deepseek.findings.contains(&Finding::NextnBlocks { blocks: 1 }));
 
     let sparse = latent("glm-dsa").key("glm-dsa.attention.indexer.key_length", 128);
     let indexers = |model: &Model| -> Vec<u64> {
-        model.layers.iter().filter_map(|layer| layer.cache).map(|cache| cache.indexer).collect()
+        model.layers.iter().filter_map(|layer| layer.cache).map(|cache| cache.indexer_key).collect()
     };
     assert_eq!(indexers(&model(&sparse)), [128, 128, 128]);
     let types = Value::Bools(vec![true, false, true]);
