@@ -43,7 +43,7 @@ fn every_variant_is_clean(engine: &Engine) {
         }
         // The older engine takes `--check` for the name of a frontend in a registry.
         if engine.name == "current" {
-            let log = engine.build(path, &["--check"]).unwrap();
+            let log = engine.must_build(path, &["--check"]);
             assert!(log.contains("no warnings found"), "{log}");
         }
     }
@@ -59,7 +59,7 @@ fn a_moved_branch_is_built_anew(engine: &Engine) {
     let plan = plan(git(&server.url, Reference::branch("master").unwrap()));
     let context = context(&plan);
     let image = engine.image();
-    let build = || engine.build(context.path(), &["--tag", &image.name]).unwrap();
+    let build = || engine.must_build(context.path(), &["--tag", &image.name]);
     let run = || String::from_utf8(image.run(&["--workdir=/tmp"], &["a b", "$c"])).unwrap();
 
     build();
@@ -139,13 +139,13 @@ fn cuda_from_a_directory(engine: &Engine) {
     let context = context(&plan);
     let source = context.path().join("llama.cpp");
     project::write(&source, "cuda");
-    for heavy in [".git/config", "build/x.c", "models/x.txt", "deep/x.gguf"] {
+    for heavy in [".git/config", "build/x.c", "build-cuda/x.c", "models/x.txt", "deep/x.gguf"] {
         project::file(&source, heavy, "");
     }
     project::file(context.path(), "model.gguf", "");
 
     let image = engine.image();
-    engine.build(context.path(), &["--tag", &image.name]).unwrap();
+    engine.must_build(context.path(), &["--tag", &image.name]);
     assert_eq!(image.run(&["--workdir=/"], &["x"]), b"cuda 11434-unknown\nx\n");
     let cat =
         |path: &str| String::from_utf8(image.run(&["--entrypoint=/bin/cat"], &[path])).unwrap();
@@ -187,7 +187,7 @@ fn stand_in_toolkit(engine: &Engine) -> crate::engine::Image<'_> {
     );
     project::file(context.path(), "Dockerfile", &text);
     let image = engine.image();
-    engine.build(context.path(), &["--tag", &image.name]).unwrap();
+    engine.must_build(context.path(), &["--tag", &image.name]);
     image
 }
 
