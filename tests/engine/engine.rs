@@ -70,6 +70,15 @@ impl Engine {
         if output.status.success() { Ok(log) } else { Err(log) }
     }
 
+    /// The log of a build that must succeed; its last lines where it does not.
+    pub(crate) fn must_build(&self, context: &Path, options: &[&str]) -> String {
+        self.build(context, options).unwrap_or_else(|log| {
+            let lines: Vec<&str> = log.lines().collect();
+            let (_, end) = lines.split_at(lines.len().saturating_sub(40));
+            panic!("the build failed on `{}`:\n{}", self.name, end.join("\n"))
+        })
+    }
+
     /// A name for an image of one test, which is removed in the end.
     pub(crate) fn image(&self) -> Image<'_> {
         static COUNT: AtomicU32 = AtomicU32::new(0);

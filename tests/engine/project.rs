@@ -6,10 +6,15 @@ use std::path::Path;
 /// Prints its library's word and its build, then its arguments, one a line.
 const MAIN: &str = r#"#include <stdio.h>
 const char *word(void);
+const char *build(void);
 int main(int argc, char **argv) {
-    printf("%s %s-%s\n", word(), BUILD_NUMBER, BUILD_COMMIT);
+    printf("%s %s\n", word(), build());
     for (int i = 1; i < argc; i++) printf("%s\n", argv[i]);
 }
+"#;
+
+/// As in llama.cpp, one file knows the build.
+const BUILD: &str = r#"const char *build(void) { return "@LLAMA_BUILD_NUMBER@-@LLAMA_BUILD_COMMIT@"; }
 "#;
 
 /// The list of variables and files is written where the Dockerfile takes the libraries from.
@@ -18,13 +23,12 @@ project(stand-in C)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 set(CMAKE_C_COMPILER_LAUNCHER ccache)
-add_library(word SHARED word.c)
+configure_file(build.c.in ${CMAKE_BINARY_DIR}/build.c)
+add_library(word SHARED word.c ${CMAKE_BINARY_DIR}/build.c)
 foreach(name llama-server llama-bench llama-fit-params llama-gguf-split ggml-rpc-server)
     add_executable(${name} main.c)
     target_link_libraries(${name} word)
 endforeach()
-set_source_files_properties(main.c PROPERTIES COMPILE_DEFINITIONS
-    "BUILD_NUMBER=\"${LLAMA_BUILD_NUMBER}\";BUILD_COMMIT=\"${LLAMA_BUILD_COMMIT}\"")
 set(seen "")
 foreach(name CMAKE_CUDA_ARCHITECTURES GGML_CUDA_FA_QUANTS GGML_NATIVE NASTY)
     string(APPEND seen "${name}=${${name}}\n")
@@ -38,6 +42,7 @@ pub(crate) fn write(directory: &Path, word: &str) {
     fs_err::create_dir_all(directory).unwrap();
     file(directory, "CMakeLists.txt", CMAKE);
     file(directory, "main.c", MAIN);
+    file(directory, "build.c.in", BUILD);
     set_word(directory, word);
 }
 

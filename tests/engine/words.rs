@@ -159,7 +159,7 @@ fn build<'a>(engine: &'a Engine, text: &str) -> Image<'a> {
     let context = tempfile::tempdir().unwrap();
     project::file(context.path(), "Dockerfile", text);
     let image = engine.image();
-    engine.build(context.path(), &["--tag", &image.name]).unwrap();
+    engine.must_build(context.path(), &["--tag", &image.name]);
     image
 }
 
