@@ -47,12 +47,10 @@ pub(super) fn supports(
             let from = a.ty;
             (from == Ty::F32 && (stores(node.ty))) || (from == Ty::F16 && node.ty == Ty::F16)
         }
-        Op::Unary | Op::Sigmoid | Op::Softplus | Op::Silu | Op::Exp => a.is_contiguous(),
+        Op::Unary | Op::Sigmoid | Op::Softplus | Op::Silu => a.is_contiguous(),
         Op::Glu => a.is_contiguous_from(1),
-        Op::Norm | Op::RmsNorm | Op::L2Norm => a.has_contiguous_rows(),
+        Op::Norm | Op::RmsNorm => a.has_contiguous_rows(),
         Op::SumRows | Op::Mean => a.ty == Ty::F32 && a.has_contiguous_rows(),
-        Op::Sum => a.has_contiguous_rows(),
-        Op::GroupNorm => a.is_contiguous(),
         Op::Rope => a.nb[0] == u64::from(a.ty.bytes) && a.is_contiguous_from(2),
         Op::SsmConv => a.ne[1] % 128 == 0,
         Op::SsmScan => scans(a, source(3), source(4)),
@@ -63,7 +61,6 @@ pub(super) fn supports(
             let float = |t: &Tensor| t.ty == Ty::F32 || t.ty == Ty::F16;
             float(a) && source(1).is_none_or(float)
         }
-        Op::Indexer => a.ne[0] == 128 && matches!(a.ne[1], 4 | 32 | 64),
         _ => true,
     }
 }
@@ -79,7 +76,7 @@ fn multiplies(ty: Ty) -> bool {
 fn gathers(table: &Tensor) -> bool {
     match table.ty.id {
         0..=3 | 6..=8 | 10..=14 | 16..=19 | 21..=23 | 26 | 29 | 30 | 41 | 42 => true,
-        20 | 39 => table.ne[0] % 256 == 0,
+        20 | 39 => table.ne[0].is_multiple_of(256),
         _ => false,
     }
 }
@@ -90,11 +87,11 @@ fn stores(ty: Ty) -> bool {
 
 fn scans(state: &Tensor, a: Option<&Tensor>, b: Option<&Tensor>) -> bool {
     if a.is_some_and(|a| a.ne[0] == 1) {
-        matches!(state.ne[0], 96 | 128 | 256) && state.ne[1] % 16 == 0
+        matches!(state.ne[0], 96 | 128 | 256) && state.ne[1].is_multiple_of(16)
     } else {
         state.ne[0] == 16
             && state.ne[1] == 1
-            && state.ne[2] % 128 == 0
+            && state.ne[2].is_multiple_of(128)
             && b.is_some_and(|b| b.ne[1] == 1)
     }
 }

@@ -8,5 +8,6 @@ pub(super) fn float(model: &Model, key: &str) -> Option<f64> {
 
 /// Whether a number is there and not zero.
 pub(super) fn is_set(model: &Model, key: &str) -> bool {
-    float(model, key).is_some_and(|value| value != 0.0) || model.arch_u64(key).is_some_and(|on| on != 0)
+    float(model, key).is_some_and(|value| value != 0.0)
+        || model.arch_u64(key).is_some_and(|on| on != 0)
 }

@@ -133,8 +133,7 @@ impl<'a> Prepared<'a> {
         let rules = Rules::new(self.request, &self.used)?;
         let shares = devices::shares(self.gpus, &self.used, self.request);
         let places = devices::assign(self.model.block_count as usize, &shares, self.request);
-        let homes =
-            weights::homes(self.model, &self.weights, &places, &rules, self.rig.host());
+        let homes = weights::homes(self.model, &self.weights, &places, &rules, self.rig.host());
         Ok(self.trial(&places, &homes, !rules.is_empty()))
     }
 
@@ -150,7 +149,8 @@ impl<'a> Prepared<'a> {
     }
 
     fn trial(&self, places: &[Place], homes: &[Option<Place>], overridden: bool) -> Trial {
-        let (output, layers) = places.split_last().map_or((self.rig.host(), &[][..]), |(a, b)| (*a, b));
+        let (output, layers) =
+            places.split_last().map_or((self.rig.host(), &[][..]), |(a, b)| (*a, b));
         Trial {
             layers: layers.iter().map(|place| self.spot(*place)).collect(),
             output: self.spot(output),
@@ -188,7 +188,8 @@ impl<'a> Prepared<'a> {
     /// The same with names, free memory and the host's other needs.
     pub fn estimate(&self, trial: &Trial) -> Result<Estimate, EstimateError> {
         let (usage, flash_attn) = self.run(trial)?;
-        let (host, devices) = usage.split_last().map_or((Usage::default(), &[][..]), |(a, b)| (*a, b));
+        let (host, devices) =
+            usage.split_last().map_or((Usage::default(), &[][..]), |(a, b)| (*a, b));
         let devices = self.used.iter().zip(devices).map(|(gpu, usage)| DeviceMemory {
             name: format!("CUDA{gpu}"),
             model: usage.model,
@@ -219,7 +220,7 @@ impl<'a> Prepared<'a> {
             *sum += self.weights.get(tied).map_or(0, |weight| weight.bytes(tied_output != host));
         }
         let full_offload = !layers.contains(&host) && output != host;
-        let setup = Setup { layers, tied_output, full_offload, ..self.setup.clone() };
+        let setup = Setup { full_offload, layers, tied_output, ..self.setup.clone() };
         let pipelined = self.used.len() > 1
             && full_offload
             && self.request.split_mode == SplitMode::Layer

@@ -49,8 +49,8 @@ mod tests {
 
     #[test]
     fn long_runs_become_short_ones() {
-        assert_eq!(short("abbbbbbbbbbc"), "abbbc");
-        assert_eq!(short("rrrarrrarrrarrrarrrarrraxx"), "rrrarrrarrraxx");
+        assert_eq!(short("abbbbbbbbbbc"), "abbbbc");
+        assert_eq!(short("rrrarrrarrrarrrarrrarrraxx"), "rrrarrrarrrarrraxx");
         assert_eq!(short("abc"), "abc");
         assert_eq!(short(""), "");
     }

@@ -87,7 +87,7 @@ fn rotation(model: &Model, sliding: bool, type_k: Ty, type_v: Ty) -> Rotation {
         widths.all(|other| other == first).then_some(first).filter(|width| *width > 0)
     };
     let first = model.layers.first();
-    let fits = |width: u64| width > 0 && width % 64 == 0;
+    let fits = |width: u64| width > 0 && width.is_multiple_of(64);
     let keys = uniform(|layer| layer.key_length)
         .filter(|_| type_k.is_quantized() && first.is_some_and(|layer| fits(layer.key_length)));
     let latent = model.latent.is_some();
@@ -96,7 +96,7 @@ fn rotation(model: &Model, sliding: bool, type_k: Ty, type_v: Ty) -> Rotation {
     });
     let widest = |width: u64| {
         let mut n = 64;
-        while width % (2 * n) == 0 {
+        while width.is_multiple_of(2 * n) {
             n *= 2;
         }
         n
@@ -104,7 +104,7 @@ fn rotation(model: &Model, sliding: bool, type_k: Ty, type_v: Ty) -> Rotation {
     Rotation { keys: keys.map(widest), values: values.map(|_| 64) }
 }
 
-/// Positions per token: multi-axis RoPE has four.
+/// Positions per token: multi-axis rotation has four.
 fn positions(model: &Model) -> u64 {
     let sections = || {
         let key = format!("{}.rope.dimension_sections", model.architecture);

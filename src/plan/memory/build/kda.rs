@@ -1,5 +1,10 @@
 //! Kimi's linear attention: a delta rule with a gate per channel, behind three short convolutions.
 
+#![expect(
+    clippy::many_single_char_names,
+    reason = "q, k, v and their like are the words of the trade"
+)]
+
 use super::super::graph::{Id, Op};
 use super::Builder;
 
@@ -87,12 +92,8 @@ impl Builder<'_> {
         let cur = self.g.transpose(cur);
         let input = self.g.concat(old, cur, 0);
         let ([all, ..], nb) = (self.g[input].ne, self.g[input].nb);
-        let last = self.g.view_3d(
-            input,
-            [before, inner, sequences],
-            [nb[1], nb[2]],
-            (all - before) * 4,
-        );
+        let last =
+            self.g.view_3d(input, [before, inner, sequences], [nb[1], nb[2]], (all - before) * 4);
         let row = self.g[states].nb[1];
         let to = self.g.view_3d(states, [before, inner, sequences], [before * 4, row], from);
         let copied = self.g.copy_into(last, to);

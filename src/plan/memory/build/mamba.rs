@@ -1,5 +1,10 @@
 //! State-space blocks: Mamba and Mamba-2.
 
+#![expect(
+    clippy::many_single_char_names,
+    reason = "q, k, v and their like are the words of the trade"
+)]
+
 use super::super::graph::{Id, Op};
 use super::Builder;
 
@@ -142,14 +147,7 @@ impl Builder<'_> {
     }
 
     /// The convolution over the old and the new inputs, whose last stay behind as the state.
-    fn convolved(
-        &mut self,
-        il: usize,
-        old: Id,
-        x: Id,
-        states: Id,
-        tokens: u64,
-    ) -> Option<Id> {
+    fn convolved(&mut self, il: usize, old: Id, x: Id, states: Id, tokens: u64) -> Option<Id> {
         let x = self.g.transpose(x);
         let input = self.g.concat(old, x, 0);
         let ([before, channels, sequences, _], nb) = (self.g[old].ne, self.g[input].nb);

@@ -12,9 +12,7 @@ impl Builder<'_> {
         let all = self.linear(il, "shortconv.in_proj", x)?;
         let ([parts, n1, n2, _], nb) = (self.g[all].ne, self.g[all].nb);
         let chunk = parts / 3;
-        let mut part = |i: u64| {
-            self.g.view_3d(all, [chunk, n1, n2], [nb[1], nb[2]], i * chunk * 4)
-        };
+        let mut part = |i: u64| self.g.view_3d(all, [chunk, n1, n2], [nb[1], nb[2]], i * chunk * 4);
         let (before, after, inner) = (part(0), part(1), part(2));
         let product = self.g.mul(before, inner);
         let product = self.g.transpose(product);
