@@ -3,6 +3,7 @@
 //! `accuracy [--headers DIR]... [--worst N] FILE.jsonl...`: one row per line, as the oracle writes them:
 //! `model` (a file in a directory of headers), `gpus` (`TOTAL:FREE:CAPABILITY,...` in MiB) or `rig`,
 //! `args`, and `devices` with MiB truncated to whole numbers.
+#![allow(clippy::format_push_string, reason = "a program for the terminal")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

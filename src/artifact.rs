@@ -1,6 +1,7 @@
 //! A file we write: its place below the output directory, its text, and the digest that the lock file keeps.
 
 use std::fmt;
+use std::str::FromStr;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,16 @@ impl Digest {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let hex = text.strip_prefix("sha256:").ok_or(())?;
+        let lower = hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+        if hex.len() == 64 && lower { Ok(Self(text.to_owned())) } else { Err(()) }
     }
 }
 

@@ -32,6 +32,10 @@ impl Sources {
     pub fn get(&self, file: FileId) -> Option<&Source> {
         self.0.get(file.0)
     }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.0.iter()
+    }
 }
 
 /// A byte range of a file.

@@ -6,6 +6,7 @@ mod dtype;
 mod error;
 mod finding;
 mod input;
+pub mod inspect;
 mod model;
 mod open;
 mod reader;
@@ -17,6 +18,7 @@ mod value;
 pub use dtype::{DType, Layout};
 pub use error::GgufError;
 pub use finding::Finding;
+pub use inspect::{Inspection, inspect};
 pub use model::{
     Cache, Experts, Indexer, Latent, Layer, Model, ModelError, Ssm, State, Window, WindowKind,
 };

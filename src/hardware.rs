@@ -1,12 +1,17 @@
 //! A machine as the planner sees it: GPUs in device order, CPU, memory, driver.
 
+pub mod known;
+pub mod parse;
+pub mod schema;
+
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::table::choice;
 use crate::units::Bytes;
+pub use known::known;
 
 /// One machine, every value settled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,18 +58,16 @@ pub struct Ram {
     pub bandwidth_gbs: Option<f64>,
 }
 
-/// The x86-64 level that the CPU kernels are compiled for (the psABI's names).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Isa {
-    /// SSE4.2.
-    #[serde(rename = "x86-64-v2")]
-    V2,
-    /// AVX2, FMA, F16C, BMI2: Haswell to Zen 3.
-    #[serde(rename = "x86-64-v3")]
-    V3,
-    /// AVX-512 F, BW, CD, DQ, VL: Skylake-X, Zen 4 and later.
-    #[serde(rename = "x86-64-v4")]
-    V4,
+choice! {
+    /// The x86-64 level that the CPU kernels are compiled for (the psABI's names).
+    pub enum Isa {
+        /// SSE4.2.
+        V2 = "x86-64-v2",
+        /// AVX2, FMA, F16C, BMI2: Haswell to Zen 3.
+        V3 = "x86-64-v3",
+        /// AVX-512 F, BW, CD, DQ, VL: Skylake-X, Zen 4 and later.
+        V4 = "x86-64-v4",
+    }
 }
 
 /// CUDA compute capability, written `8.9`.

@@ -7,11 +7,34 @@
 // Ground: imports nothing of ours.
 pub mod artifact;
 pub mod diagnostic;
+pub mod exit;
+pub mod quote;
+pub mod table;
 pub mod units;
 
 // Reading.
+pub mod flags;
 pub mod gguf;
 pub mod hardware;
+pub mod lock;
+pub mod preset;
 
 // Thinking.
+pub mod check;
 pub mod plan;
+pub mod strategy;
+
+// Writing.
+pub mod compile;
+pub mod render;
+
+// Edges.
+pub mod git;
+pub mod gpu;
+pub mod registry;
+pub mod store;
+pub mod terminal;
+
+// Glue.
+pub mod cli;
+pub mod command;

@@ -23,6 +23,12 @@ impl Bytes {
         self.0 as f64 / f64::from(1 << 20)
     }
 
+    /// The largest number there is where the sum is larger.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// Zero where `other` is larger.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::DType;
+use super::{DType, Role};
 
 /// One oddity.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +42,8 @@ pub enum Finding {
     FusedGateUp { layers: u32 },
     /// One tensor per expert, as written before 2024; llama.cpp no longer loads these.
     SeparateExperts { tensors: u64 },
+    /// The quantized tensors of one role have several types.
+    MixedTypes { role: Role, types: Vec<DType> },
     /// An architecture for which we know no rules; its layers are taken from the metadata alone.
     UnknownArchitecture { architecture: String },
 }
@@ -64,7 +66,10 @@ impl Finding {
             | Self::SeparateExperts { .. } => true,
             // A build newer than our table may well know them.
             Self::UnknownType { .. } | Self::UnknownArchitecture { .. } => false,
-            Self::TiedEmbeddings | Self::NextnBlocks { .. } | Self::FusedGateUp { .. } => false,
+            Self::TiedEmbeddings
+            | Self::NextnBlocks { .. }
+            | Self::FusedGateUp { .. }
+            | Self::MixedTypes { .. } => false,
         }
     }
 }
@@ -128,6 +133,10 @@ impl fmt::Display for Finding {
                 f,
                 "{tensors} tensors of single experts (ffn_up.0.weight), which llama.cpp no longer loads"
             ),
+            Self::MixedTypes { role, types } => {
+                let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+                write!(f, "{role} have several types: {}", types.join(", "))
+            }
             Self::UnknownArchitecture { architecture } => write!(
                 f,
                 "the architecture {architecture:?} is not known here: caches are estimated from the metadata alone"

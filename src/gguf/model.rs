@@ -3,6 +3,7 @@
 //! Lenient where converters differ (integer widths, one value or one per layer), silent about nothing: what is odd is
 //! a [`Finding`]. The rules are those of llama.cpp's `load_hparams` and of its `load_arch_hparams` per architecture.
 
+mod known;
 mod layer;
 mod state;
 mod window;
@@ -137,7 +138,7 @@ impl Model {
             indexer: None,
         };
         model.scalars();
-        model.window = window::of(&model);
+        model.window = window::of(&mut model);
         model.layers = layer::of(&mut model);
         model.oddities();
         Ok(model)
@@ -183,9 +184,18 @@ impl Model {
         self.tensor("output.weight").is_none() && self.tensor("token_embd.weight").is_some()
     }
 
+    /// Whether the block's attention sees a window only.
+    pub fn slides(&self, layer: u32) -> bool {
+        let layer = usize::try_from(layer).unwrap_or(usize::MAX);
+        self.window
+            .as_ref()
+            .is_some_and(|window| window.layers.get(layer).copied().unwrap_or(false))
+    }
+
     /// Bytes of all tensors.
     pub fn bytes(&self) -> Bytes {
-        self.tensors.iter().map(|tensor| tensor.bytes).sum()
+        let sizes = self.tensors.iter().map(|tensor| tensor.bytes);
+        sizes.fold(Bytes::ZERO, Bytes::saturating_add)
     }
 
     fn scalars(&mut self) {
@@ -268,6 +278,10 @@ impl Model {
 
     fn oddities(&mut self) {
         let mut found = Vec::new();
+        if !known::is_known(&self.architecture) {
+            let architecture = self.architecture.clone();
+            found.push(Finding::UnknownArchitecture { architecture });
+        }
         if self.tied_embeddings() {
             found.push(Finding::TiedEmbeddings);
         }

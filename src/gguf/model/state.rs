@@ -1,4 +1,4 @@
-//! Recurrent state of a layer: what it keeps per sequence, whatever the sequence's length.
+//! Recurrent layers: which they are, and what they keep per sequence, whatever the sequence's length.
 
 use serde::Serialize;
 
@@ -19,41 +19,68 @@ pub(super) struct Mixer {
     pub recurrent: bool,
 }
 
-/// How the architecture's layers mix tokens, given heads and feed-forward width per block.
-pub(super) fn mixers(model: &Model, kv_heads: &[u64], feed_forward: &[u64]) -> Vec<Mixer> {
-    let interval = |default: u64| {
-        let flags = model.per_layer("attention.recurrent_layers");
-        let every = model.arch_u64("full_attention_interval").filter(|n| *n > 0).unwrap_or(default);
-        move |index: u64| match &flags {
-            Some(flags) => {
-                usize::try_from(index).ok().and_then(|i| flags.get(i)).is_some_and(|on| *on != 0)
-            }
-            None => !(index + 1).is_multiple_of(every),
+/// Which layers of an architecture are recurrent.
+enum Recurrent {
+    Never,
+    Always,
+    /// Those that a list in the metadata names, else all but every so many.
+    AllBut(u64),
+    /// Those without key and value heads.
+    Headless,
+    /// Those without key and value heads and without feed-forward: the others are one or the other.
+    HeadlessAlone,
+    /// All, and all attend as well.
+    Beside,
+}
+
+fn rule(model: &Model) -> Recurrent {
+    match model.architecture.as_str() {
+        "qwen3next" | "qwen35" | "qwen35moe" => Recurrent::AllBut(4),
+        "minimax-01" => Recurrent::AllBut(8),
+        "bailingmoe3" | "granitehybrid" | "jamba" | "kimi-k3" | "kimi-linear" | "lfm2"
+        | "lfm2moe" | "plamo2" => Recurrent::Headless,
+        "nemotron_h" | "nemotron_h_moe" => Recurrent::HeadlessAlone,
+        "arwkv7" | "mamba" | "mamba2" | "rwkv6" | "rwkv6qwen2" | "rwkv7" => Recurrent::Always,
+        "falcon-h1" => Recurrent::Beside,
+        // Of an architecture that is not known here, the metadata may tell.
+        name if !super::known::is_known(name) => {
+            let listed = model.per_layer("attention.recurrent_layers").is_some();
+            let every = model.arch_u64("full_attention_interval").is_some();
+            if listed || every { Recurrent::AllBut(4) } else { Recurrent::Never }
         }
-    };
-    let (fourth, eighth) = (interval(4), interval(8));
+        _ => Recurrent::Never,
+    }
+}
+
+/// How each layer mixes tokens, given key and value heads and feed-forward width per block.
+pub(super) fn mixers(model: &Model, kv_heads: &[u64], feed_forward: &[u64]) -> Vec<Mixer> {
+    let rule = rule(model);
+    let listed = model.per_layer("attention.recurrent_layers");
+    let every = model.arch_u64("full_attention_interval").filter(|every| *every > 0);
     let trunk = u64::from(model.trunk());
-    let heads = kv_heads.iter().zip(feed_forward);
-    (0..)
-        .zip(heads)
-        .map(|(index, (kv_heads, feed_forward))| {
-            let recurrent = match model.architecture.as_str() {
-                _ if index >= trunk => false,
-                "qwen3next" | "qwen35" | "qwen35moe" => fourth(index),
-                "minimax-01" => eighth(index),
-                "jamba" | "granitehybrid" | "plamo2" | "lfm2" | "lfm2moe" | "kimi-linear" => {
-                    *kv_heads == 0
-                }
-                "nemotron_h" | "nemotron_h_moe" => *kv_heads == 0 && *feed_forward == 0,
-                "mamba" | "mamba2" | "rwkv6" | "rwkv6qwen2" | "rwkv7" | "arwkv7" | "falcon-h1" => {
-                    true
-                }
-                _ => false,
+    let mixer = |index: u64, heads: u64, feed_forward: u64| {
+        let listed = || {
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            listed.as_ref().map(|listed| listed.get(index).is_some_and(|on| *on != 0))
+        };
+        let recurrent = index < trunk
+            && match rule {
+                Recurrent::Never => false,
+                Recurrent::Always | Recurrent::Beside => true,
+                Recurrent::AllBut(default) => listed()
+                    .unwrap_or_else(|| !(index + 1).is_multiple_of(every.unwrap_or(default))),
+                Recurrent::Headless => heads == 0,
+                Recurrent::HeadlessAlone => heads == 0 && feed_forward == 0,
             };
-            let attention = *kv_heads > 0 && (!recurrent || model.architecture == "falcon-h1");
-            Mixer { attention, recurrent }
-        })
-        .collect()
+        let beside = match rule {
+            Recurrent::Beside => true,
+            Recurrent::HeadlessAlone => feed_forward == 0,
+            _ => !recurrent,
+        };
+        Mixer { attention: heads > 0 && beside, recurrent }
+    };
+    let columns = (0..).zip(kv_heads.iter().zip(feed_forward));
+    columns.map(|(index, (heads, feed_forward))| mixer(index, *heads, *feed_forward)).collect()
 }
 
 /// As `llama_hparams::n_embd_r` and `n_embd_s`; `heads` are those of the first block.

@@ -1,0 +1,126 @@
+//! The commands: each reads, lets the core think, and writes. No command knows how another works.
+
+mod build;
+mod check;
+mod estimate;
+mod explain;
+mod inspect;
+mod list;
+mod machine;
+mod manual;
+mod ot;
+mod output;
+mod plan;
+mod schema;
+mod show;
+mod update;
+mod verify;
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::{Cli, Command};
+use crate::diagnostic::{Diagnostic, Severity, Sources};
+use crate::exit::Exit;
+use crate::store::StoreError;
+use crate::terminal::{self, Terminal};
+
+pub use explain::page as codes_page;
+
+/// Why a command ended before it was done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Findings that were already printed.
+    #[error("{0}")]
+    Rejected(String),
+    #[error("{message}")]
+    Usage { message: String },
+    /// What `check` found was already printed.
+    #[error("{0}")]
+    OutOfDate(String),
+    #[error("{0}")]
+    Edited(String),
+    #[error("{0}")]
+    Unresolved(String),
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+    #[error("{0}")]
+    File(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::File(error.to_string())
+    }
+}
+
+impl Failure {
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Rejected(_) => Exit::Rejected,
+            Self::Usage { .. } => Exit::Usage,
+            Self::OutOfDate(_) => Exit::OutOfDate,
+            Self::Edited(_) => Exit::Edited,
+            Self::Unresolved(_) => Exit::Unresolved,
+            Self::Output(_) | Self::File(_) => Exit::File,
+        }
+    }
+}
+
+/// Runs one command.
+pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Build(args) => build::run(args, terminal),
+        Command::Check(args) => check::run(args, terminal),
+        Command::Update(args) => update::run(args, terminal),
+        Command::List(args) => list::run(args, terminal),
+        Command::Show(args) => show::run(args, terminal),
+        Command::Plan(args) => plan::run(args, terminal),
+        Command::Estimate(args) => estimate::run(args, terminal),
+        Command::Verify(args) => verify::run(args, terminal),
+        Command::Inspect(args) => inspect::run(args, terminal),
+        Command::Ot(args) => ot::run(args, terminal),
+        Command::Schema(args) => schema::run(args, terminal),
+        Command::Explain(args) => explain::run(args, terminal),
+        Command::Completions(args) => manual::completions(args, terminal),
+        Command::Man(args) => manual::pages(args, terminal),
+    }
+}
+
+/// Reads a file for the core, which touches no file system itself.
+fn load(path: &Utf8Path) -> io::Result<String> {
+    fs_err::read_to_string(path)
+}
+
+/// The current directory: what relative paths start from.
+fn here() -> Result<Utf8PathBuf, Failure> {
+    let path = std::env::current_dir()?;
+    Utf8PathBuf::from_path_buf(path)
+        .map_err(|path| Failure::File(format!("`{}` is no UTF-8 path", path.display())))
+}
+
+/// Prints the findings; an error among them (or a warning, where those are denied) ends the command.
+fn report(
+    findings: &[Diagnostic],
+    sources: &Sources,
+    deny_warnings: bool,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    write!(terminal.err, "{}", terminal::render(findings, sources, terminal.color))?;
+    let fatal = |f: &Diagnostic| f.severity() == Severity::Error || deny_warnings;
+    if findings.iter().any(fatal) {
+        return Err(Failure::Rejected(terminal::summary(findings).unwrap_or_default()));
+    }
+    Ok(())
+}
+
+/// A preset's file: the path itself, or its name below `presets`.
+fn preset_path(given: &Utf8Path) -> Utf8PathBuf {
+    let named = Utf8Path::new("presets").join(format!("{given}.toml"));
+    if given.extension().is_none() && !given.exists() && named.exists() {
+        named
+    } else {
+        given.to_owned()
+    }
+}

@@ -1,0 +1,115 @@
+//! `composegen estimate`: bytes per device for any llama-server command.
+
+use std::io::{Error, Write as _};
+
+use serde::Serialize;
+
+use super::Failure;
+use super::machine::{host, model, needed};
+use crate::cli::{self, Format};
+
+use crate::plan::memory::{Estimate, Request, estimate};
+use crate::terminal::{Align, Terminal, table};
+
+pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), Failure> {
+    let usage = |message: String| Failure::Usage { message };
+    let model = model(&args.model)?;
+    let host = needed(host(&args.machine, terminal)?)?;
+    let request = Request::from_args(&args.flags).map_err(|error| usage(error.to_string()))?;
+    let found = estimate(&model, &host.gpus, &request).map_err(|error| usage(error.to_string()))?;
+    let fits = fits(&found);
+    match args.output.format {
+        Format::Json => {
+            let report = Report {
+                devices: devices(&found),
+                fits,
+                flash_attn: found.flash_attn,
+                source: "computed",
+            };
+            let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
+            writeln!(terminal.out, "{text}")?;
+        }
+        Format::Text => {
+            write!(terminal.out, "{}", text(&found))?;
+            let verdict = if fits { "fits" } else { "does not fit" };
+            writeln!(
+                terminal.out,
+                "\n{verdict}; all figures are MiB, computed from the header and the flags"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Report {
+    devices: Vec<Device>,
+    fits: bool,
+    flash_attn: bool,
+    source: &'static str,
+}
+
+/// One device in MiB.
+#[derive(Serialize)]
+pub(super) struct Device {
+    name: String,
+    model_mib: f64,
+    context_mib: f64,
+    compute_mib: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_mib: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_mib: Option<f64>,
+}
+
+pub(super) fn fits(found: &Estimate) -> bool {
+    found.devices.iter().all(|device| device.total() <= device.free)
+}
+
+/// The GPUs, and the host behind them.
+pub(super) fn devices(found: &Estimate) -> Vec<Device> {
+    let of = |device: &crate::plan::memory::DeviceMemory| Device {
+        name: device.name.clone(),
+        model_mib: device.model.mib(),
+        context_mib: device.context.mib(),
+        compute_mib: device.compute.mib(),
+        total_mib: Some(device.total().mib()),
+        free_mib: Some(device.free.mib()),
+    };
+    let host = Device {
+        name: "Host".to_owned(),
+        model_mib: found.host.model.mib(),
+        context_mib: found.host.context.mib(),
+        compute_mib: found.host.compute.mib(),
+        total_mib: Some((found.host.model + found.host.context + found.host.compute).mib()),
+        free_mib: None,
+    };
+    found.devices.iter().map(of).chain([host]).collect()
+}
+
+fn text(found: &Estimate) -> String {
+    let head = [
+        ("DEVICE", Align::Left),
+        ("WEIGHTS", Align::Right),
+        ("CONTEXT", Align::Right),
+        ("COMPUTE", Align::Right),
+        ("SUM", Align::Right),
+        ("FREE", Align::Right),
+        ("LEFT", Align::Right),
+    ];
+    let mib = |mib: f64| format!("{mib:.0}");
+    let row = |device: Device| {
+        let sum = device.model_mib + device.context_mib + device.compute_mib;
+        let free = device.free_mib;
+        vec![
+            device.name,
+            mib(device.model_mib),
+            mib(device.context_mib),
+            mib(device.compute_mib),
+            mib(sum),
+            free.map_or_else(|| "-".to_owned(), mib),
+            free.map_or_else(|| "-".to_owned(), |free| mib(free - sum)),
+        ]
+    };
+    table(&head, devices(found).into_iter().map(row).collect())
+}

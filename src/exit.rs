@@ -1,0 +1,41 @@
+//! What the shell is told. The table is also in the documentation.
+
+macro_rules! exits {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal,)+) => {
+        /// The exit code of a run.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Exit { $($(#[doc = $doc])+ $variant = $code,)+ }
+
+        impl Exit {
+            /// Every code with its meaning, in order.
+            pub const TABLE: &[(u8, &str)] = &[$(($code, concat!($($doc),+)),)+];
+        }
+    };
+}
+
+exits! {
+    /// Done.
+    Done = 0,
+    /// A preset or another input was rejected; the findings are on standard error.
+    Rejected = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// `check`: what is on disk is not what would be generated.
+    OutOfDate = 3,
+    /// The engine cannot be reached or refused.
+    Engine = 4,
+    /// Out of memory, with nothing left to give back.
+    OutOfMemory = 5,
+    /// A file was edited by hand and is not overwritten without `--force`.
+    Edited = 6,
+    /// A file could not be read or written.
+    File = 7,
+    /// Nothing could be resolved from outside: no network, or no such branch.
+    Unresolved = 8,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

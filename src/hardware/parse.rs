@@ -1,0 +1,165 @@
+//! From a hardware file to a [`Host`].
+
+use toml::de::DeTable;
+
+use super::{ComputeCapability, Cpu, Gpu, Host, Isa, Ram};
+use crate::diagnostic::{Code, Diagnostic, FileId, Location};
+use crate::table::{Field, Number, Reader, Table, table};
+use crate::units::Bytes;
+
+/// CUDA keeps this much of a card for itself before a program asks; used where the free memory is not given.
+const UNAVAILABLE_MIB: u64 = 500;
+
+table! {
+    /// The machine.
+    pub struct Head {
+        /// What to call the machine.
+        name: String;
+        /// Version of the NVIDIA driver, as `nvidia-smi` prints it.
+        driver: String;
+    }
+}
+
+table! {
+    /// One GPU. Their order is the order of devices: the first is CUDA0.
+    pub struct GpuTable {
+        /// The card's name.
+        name: String;
+        /// Total memory in MiB, as `nvidia-smi` prints it.
+        memory_mib: i64, 256 ..= 16_777_216;
+        /// Memory that is free before anything is loaded, MiB.
+        free_mib: i64, 0 ..= 16_777_216;
+        /// CUDA compute capability, `8.9`.
+        compute_capability: String;
+        /// Memory bandwidth in GB/s.
+        bandwidth_gbs: Number, 1.0 ..= 100_000.0;
+        /// PCI bus id.
+        pci: String;
+        /// `GPU-` and the UUID, as `nvidia-smi -L` prints it.
+        uuid: String;
+    }
+}
+
+table! {
+    /// The processor.
+    pub struct CpuTable {
+        /// The processor's name.
+        name: String;
+        /// Physical cores.
+        cores: i64, 1 ..= 4096;
+        /// Threads.
+        threads: i64, 1 ..= 8192;
+        /// Instruction set to compile for; without it all variants are compiled.
+        isa: Isa;
+    }
+}
+
+table! {
+    /// System memory.
+    pub struct RamTable {
+        /// Total in MiB.
+        total_mib: i64, 256 ..= 67_108_864;
+        /// Bandwidth in GB/s.
+        bandwidth_gbs: Number, 1.0 ..= 100_000.0;
+    }
+}
+
+/// Reads a hardware file. `None` where a finding makes the description unusable.
+pub fn parse(
+    file: FileId,
+    fallback_name: &str,
+    text: &str,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Host> {
+    let before = findings.len();
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let at = error.span().map(|span| Location::new(file, &span));
+        findings.push(Diagnostic::new(Code::Syntax, error.message()).at(at));
+    }
+    let root = root.get_ref();
+    let mut reader = Reader { file, findings, stray: |_| None };
+    let known = Head::KEYS.iter().map(|key| key.name);
+    reader.unknown(root, "", &known.chain(["gpu", "cpu", "ram"]));
+    let head = Head::read(&mut reader, root);
+    let cpu: CpuTable = reader.table(root, "cpu");
+    let ram: RamTable = reader.table(root, "ram");
+    let gpus: Vec<GpuTable> = reader.tables(root, "gpu");
+    let gpus = gpus.into_iter().enumerate().filter_map(|(i, gpu)| settle(i, gpu, file, findings));
+    let gpus = gpus.collect();
+    (findings.len() == before).then(|| Host {
+        name: take(head.name).unwrap_or_else(|| fallback_name.to_owned()),
+        driver: take(head.driver),
+        gpus,
+        cpu: Cpu {
+            name: take(cpu.name),
+            cores: take(cpu.cores).and_then(|n| u32::try_from(n).ok()),
+            threads: take(cpu.threads).and_then(|n| u32::try_from(n).ok()),
+            isa: take(cpu.isa),
+        },
+        ram: Ram {
+            total: take(ram.total_mib).map(mib),
+            bandwidth_gbs: take(ram.bandwidth_gbs).map(|n| n.value),
+        },
+    })
+}
+
+fn settle(
+    index: usize,
+    gpu: GpuTable,
+    file: FileId,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Gpu> {
+    let place = gpu.name.as_ref().map_or(Location::new(file, &(0..0)), |set| set.at.clone());
+    let mut missing = |key: &str| {
+        findings.push(
+            Diagnostic::new(Code::MissingKey, format!("GPU {index} has no `{key}`"))
+                .at(place.clone())
+                .help(format!("add `{key} = ...` below its `[[gpu]]`")),
+        );
+    };
+    if gpu.memory_mib.is_none() {
+        missing("memory_mib");
+    }
+    if gpu.compute_capability.is_none() {
+        missing("compute_capability");
+    }
+    let capability = gpu.compute_capability?;
+    let compute_capability = match capability.value.parse::<ComputeCapability>() {
+        Ok(parsed) => parsed,
+        Err(message) => {
+            findings.push(Diagnostic::new(Code::WrongType, message).at(capability.at));
+            return None;
+        }
+    };
+    let memory = mib(gpu.memory_mib?.value);
+    let free = match gpu.free_mib {
+        Some(free) if mib(free.value) > memory => {
+            findings.push(
+                Diagnostic::new(Code::OutOfRange, format!("GPU {index} has more free than it has"))
+                    .at(free.at)
+                    .help("`free_mib` is what is left of `memory_mib` before a model is loaded"),
+            );
+            return None;
+        }
+        Some(free) => mib(free.value),
+        None => memory.saturating_sub(Bytes::from_mib(UNAVAILABLE_MIB)),
+    };
+    Some(Gpu {
+        name: take(gpu.name).unwrap_or_else(|| format!("GPU {index}")),
+        memory,
+        free,
+        compute_capability,
+        bandwidth_gbs: take(gpu.bandwidth_gbs).map(|n| n.value),
+        pci: take(gpu.pci),
+        uuid: take(gpu.uuid),
+    })
+}
+
+fn mib(value: i64) -> Bytes {
+    Bytes::from_mib(u64::try_from(value).unwrap_or(0))
+}
+
+fn take<T>(field: Field<T>) -> Option<T> {
+    field.map(|set| set.value)
+}

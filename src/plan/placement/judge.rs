@@ -1,0 +1,372 @@
+//! Searches, asks the memory estimate, and searches again with what it learned, until the two agree.
+//!
+//! What a device takes besides blocks and experts (its compute buffer above all) depends on the placement, but little.
+//! So it is taken from the last estimate, and two or three estimates are usually enough.
+
+use super::block::{Block, blocks};
+use super::goal::Goal;
+use super::rules;
+use super::search::{Search, Solution};
+use super::{Placement, Task};
+use crate::hardware::Gpu;
+use crate::plan::memory::{
+    Estimate, EstimateError, Override, Prepared, Request, Spot, Trial, estimate,
+};
+use crate::plan::pattern::Matcher;
+use crate::plan::speed::{self, Rates};
+use crate::units::Bytes;
+
+const ROUNDS: u32 = 14;
+
+/// What stays the same for all placements of one task.
+struct Desk<'a> {
+    task: &'a Task<'a>,
+    prepared: &'a Prepared<'a>,
+    /// Tensors that the user's rules claim, and where those put them.
+    claimed: Vec<(usize, Option<Spot>)>,
+}
+
+fn claimed(
+    task: &Task<'_>,
+    prepared: &Prepared<'_>,
+) -> Result<Vec<(usize, Option<Spot>)>, EstimateError> {
+    let mut rules = Vec::new();
+    for rule in &task.request.overrides {
+        rules.push(
+            Matcher::new(&rule.pattern)
+                .map_err(|_| EstimateError::Pattern { pattern: rule.pattern.clone() })?,
+        );
+    }
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let requested = prepared.requested()?;
+    let found = |name: &str| rules.iter().any(|rule| rule.is_match(name).unwrap_or(false));
+    let tensors = task.model.tensors.iter().zip(requested.tensors).enumerate();
+    Ok(tensors
+        .filter(|(_, (tensor, _))| found(&tensor.name))
+        .map(|(index, (_, spot))| (index, spot))
+        .collect())
+}
+
+impl Desk<'_> {
+    /// The solution with every block on a GPU, as the estimate takes it.
+    fn trial(
+        &self,
+        blocks: &[Block],
+        solution: &Solution,
+        split: &[u32],
+        request: &Request,
+    ) -> Trial {
+        let mut trial = self.prepared.by_counts(split);
+        for (device, run) in solution.slices.iter().enumerate() {
+            for at in run.from..run.to {
+                let pieces = blocks.get(at).map(|block| block.pieces.as_slice());
+                for (i, piece) in pieces.unwrap_or_default().iter().enumerate() {
+                    let spot = match solution.home(device, at, i) {
+                        Some(home) if home == device => continue,
+                        Some(home) => Spot::Gpu(u8::try_from(home).unwrap_or(u8::MAX)),
+                        None => Spot::Host,
+                    };
+                    for tensor in &piece.tensors {
+                        if let Some(slot) = trial.tensors.get_mut(*tensor) {
+                            *slot = Some(spot);
+                        }
+                    }
+                }
+            }
+        }
+        for (tensor, claimed) in &self.claimed {
+            if let Some(spot) = trial.tensors.get_mut(*tensor) {
+                *spot = *claimed;
+            }
+        }
+        trial.overridden = !request.overrides.is_empty();
+        trial
+    }
+}
+
+struct Judged {
+    solution: Solution,
+    request: Request,
+    split: Vec<u32>,
+    rules: Vec<rules::Rule>,
+    estimate: Estimate,
+    fits: bool,
+    /// Bytes per device beyond blocks and experts.
+    rest: Vec<u64>,
+    /// By how much the worst device is over.
+    over: u64,
+}
+
+pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
+    let prepared = Prepared::new(task.model, task.gpus, task.request)?;
+    let blocks = blocks(task.model, task.request, &prepared)?;
+    let desk = Desk { task, prepared: &prepared, claimed: claimed(task, &prepared)? };
+    let used = task.used();
+    let gpus: Vec<&Gpu> = used.iter().filter_map(|i| task.gpus.get(*i)).collect();
+    let goal = Goal::new(&blocks, Rates::new(&gpus, task.ram_gbs));
+    let mut search = Search {
+        blocks: &blocks,
+        goal: &goal,
+        granularity: task.granularity,
+        layers: task.layers,
+        pure: false,
+    };
+    let (best, mut estimates) = rounds(&desk, &search, &gpus, None)?;
+    let Some(mut best) = best else {
+        // Not even an empty GPU has room for a pin; show what was asked for on no GPU at all.
+        let none = Solution { start: blocks.len(), slices: Vec::new(), seconds: f64::INFINITY };
+        let judged = judge(&desk, &blocks, &goal, none)?;
+        return Ok(finish(task, &blocks, &goal, judged, estimates + 1));
+    };
+    let away = best.rules.iter().any(|rule| !rule.layers.is_empty());
+    let mixed = best.solution.slices.first().is_some_and(|run| run.window != (run.from, run.to));
+    if away && mixed && gpus.len() > 1 && task.layers.is_empty() {
+        search.pure = true;
+        let (other, more) = rounds(&desk, &search, &gpus, Some(&best))?;
+        estimates += more;
+        if let Some(other) = other
+            && other.fits
+            && (!best.fits || other.solution.seconds < best.solution.seconds)
+        {
+            best = other;
+        }
+    }
+    Ok(finish(task, &blocks, &goal, best, estimates))
+}
+
+/// The best placement of one kind, with the number of estimates that it took.
+fn rounds(
+    desk: &Desk<'_>,
+    search: &Search<'_>,
+    gpus: &[&Gpu],
+    known: Option<&Judged>,
+) -> Result<(Option<Judged>, u32), EstimateError> {
+    let (task, blocks, goal) = (desk.task, search.blocks, search.goal);
+    let room = |rest: &[u64]| -> Vec<u64> {
+        let left = |(i, gpu): (usize, &&Gpu)| {
+            let taken = task.margin(i).0 + rest.get(i).copied().unwrap_or(0);
+            gpu.free.0.saturating_sub(taken)
+        };
+        gpus.iter().enumerate().map(left).collect()
+    };
+    let mut rest =
+        known.map_or_else(|| vec![guess(task, blocks); gpus.len()], |known| known.rest.clone());
+    let mut floor: Option<Vec<u64>> = None;
+    let (mut fit, mut unfit): (Option<Judged>, Option<Judged>) = (None, None);
+    let mut tried: Vec<Solution> = Vec::new();
+    let mut estimates = 0;
+    // How far between what fitted (0) and what did not (1) to look next, once they alternate.
+    let mut halves = [0.5, 0.25, 0.75, 0.125].into_iter();
+    for _ in 0..ROUNDS {
+        let found = search.best(&room(&rest));
+        let new = found.filter(|solution| !tried.contains(solution));
+        let Some(solution) = new else {
+            // Even with the least that the devices ever asked for there is nothing to win.
+            let least = floor.as_ref().and_then(|floor| search.best(&room(floor)));
+            if let (Some(least), Some(fit)) = (&least, &fit)
+                && fit.solution.seconds <= least.seconds + 1e-9
+            {
+                break;
+            }
+            let (Some(low), Some(high), Some(part)) = (&fit, &unfit, halves.next()) else { break };
+            rest = mix(&low.rest, &high.rest, part);
+            continue;
+        };
+        tried.push(solution.clone());
+        let mut judged = judge(desk, blocks, goal, solution)?;
+        estimates += 1;
+        if !judged.fits
+            && let Some(single) = one_in_flight(desk, blocks, goal, &judged)?
+        {
+            estimates += 1;
+            judged = single;
+        }
+        floor = Some(floor.map_or_else(
+            || judged.rest.clone(),
+            |floor| floor.iter().zip(&judged.rest).map(|(a, b)| *a.min(b)).collect(),
+        ));
+        if judged.fits {
+            let settled = judged.rest == rest;
+            rest.clone_from(&judged.rest);
+            if fit.as_ref().is_none_or(|best| judged.solution.seconds < best.solution.seconds) {
+                fit = Some(judged);
+            }
+            if settled {
+                break;
+            }
+        } else {
+            rest = match &unfit {
+                // What keeps failing asks for more each time.
+                Some(before) if fit.is_none() => {
+                    largest(&rest, &largest(&before.rest, &judged.rest))
+                }
+                _ => judged.rest.clone(),
+            };
+            if unfit.as_ref().is_none_or(|best| judged.over <= best.over) {
+                unfit = Some(judged);
+            }
+        }
+    }
+    Ok((fit.or(unfit), estimates))
+}
+
+fn judge(
+    desk: &Desk<'_>,
+    blocks: &[Block],
+    goal: &Goal,
+    solution: Solution,
+) -> Result<Judged, EstimateError> {
+    let (request, split, rules) = rules::request(desk.task, blocks, &solution);
+    weigh(desk, blocks, goal, solution, request, split, rules)
+}
+
+fn weigh(
+    desk: &Desk<'_>,
+    blocks: &[Block],
+    goal: &Goal,
+    solution: Solution,
+    request: Request,
+    split: Vec<u32>,
+    rules: Vec<rules::Rule>,
+) -> Result<Judged, EstimateError> {
+    let task = desk.task;
+    let estimate = if solution.start == 0 && split.iter().any(|count| *count > 0) {
+        desk.prepared.estimate(&desk.trial(blocks, &solution, &split, &request))?
+    } else {
+        estimate(task.model, task.gpus, &request)?
+    };
+    let mut over = 0;
+    let mut rest = Vec::new();
+    for (i, device) in estimate.devices.iter().enumerate() {
+        let total = device.total().0;
+        over = over.max((total + task.margin(i).0).saturating_sub(device.free.0));
+        rest.push(total.saturating_sub(solution.bytes(blocks, goal, i)));
+    }
+    Ok(Judged { solution, request, split, rules, estimate, fits: over == 0, rest, over })
+}
+
+/// With everything on several GPUs llama.cpp keeps four batches in flight, and four copies of some buffers. Any rule
+/// prevents that; this one moves nothing. `None` where it does not help.
+fn one_in_flight(
+    desk: &Desk<'_>,
+    blocks: &[Block],
+    goal: &Goal,
+    judged: &Judged,
+) -> Result<Option<Judged>, EstimateError> {
+    let devices = judged.split.iter().filter(|count| **count > 0).count();
+    let names = &judged.estimate.devices;
+    if names.len() < 2
+        || devices == 0
+        || judged.solution.start > 0
+        || !judged.request.overrides.is_empty()
+    {
+        return Ok(None);
+    }
+    let last = judged.split.iter().zip(names).rev().find(|(count, _)| **count > 0);
+    let Some((_, device)) = last else { return Ok(None) };
+    let pattern = r"^output_norm\.weight".to_owned();
+    let mut request = judged.request.clone();
+    request.overrides.push(Override { pattern: pattern.clone(), target: device.name.clone() });
+    let rule = rules::Rule {
+        pattern,
+        buffer: device.name.clone(),
+        layers: Vec::new(),
+        bytes: Bytes::ZERO,
+    };
+    let solution = judged.solution.clone();
+    let single = weigh(desk, blocks, goal, solution, request, judged.split.clone(), vec![rule])?;
+    Ok(Some(single).filter(|single| single.fits))
+}
+
+fn mix(low: &[u64], high: &[u64], part: f64) -> Vec<u64> {
+    let between = |(low, high): (&u64, &u64)| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes")]
+        let mixed = (*low as f64 * (1.0 - part) + *high as f64 * part) as u64;
+        mixed
+    };
+    low.iter().zip(high).map(between).collect()
+}
+
+fn largest(a: &[u64], b: &[u64]) -> Vec<u64> {
+    a.iter().zip(b).map(|(a, b)| *a.max(b)).collect()
+}
+
+/// A first idea of the compute buffer, so that the first estimate is asked about the right kind of placement.
+fn guess(task: &Task<'_>, blocks: &[Block]) -> u64 {
+    let (model, request) = (task.model, task.request);
+    let context = if request.ctx_size == 0 { model.context_length } else { request.ctx_size };
+    let (slots, shared) = request.slots();
+    let cells = if shared { context } else { context / slots.max(1) };
+    let batch = request.ubatch_size.min(request.batch_size).min(cells.max(1));
+    let widest = model.layers.iter().filter_map(|layer| layer.cache);
+    let width = widest.map(|cache| cache.key + cache.value).max().unwrap_or(0);
+    let copies = if request.cache_type_k.is_quantized() { 2 * cells * width } else { 0 };
+    let experts =
+        model.experts.map_or(0, |e| e.used * (2 * e.feed_forward_length + model.embedding_length));
+    let streams = batch * (2 * cells + 16 * model.embedding_length + 8 * experts);
+    let pieces = blocks.iter().flat_map(|block| &block.pieces);
+    let expert = pieces.map(|piece| piece.bytes).max().unwrap_or(0);
+    streams + copies.max(expert)
+}
+
+fn finish(
+    task: &Task<'_>,
+    blocks: &[Block],
+    goal: &Goal,
+    judged: Judged,
+    estimates: u32,
+) -> Placement {
+    let traffic = goal.traffic(blocks, &judged.solution);
+    let assumed = task.ram_gbs.is_none() || task.gpus.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
+    let names: Vec<String> = judged.estimate.devices.iter().map(|d| d.name.clone()).collect();
+    let experts: u64 = blocks.iter().map(Block::experts).sum();
+    let to_cpu = |rule: &&rules::Rule| rule.buffer == "CPU";
+    let away: u64 = judged.rules.iter().filter(to_cpu).map(|rule| rule.bytes.0).sum();
+    let before: u64 = blocks.iter().take(judged.solution.start).map(Block::experts).sum();
+    let mut placement = Placement {
+        tensor_split: judged.split,
+        slices: rules::slices(blocks, &judged.solution, &names),
+        fits: judged.fits,
+        prediction: speed::predict(&goal.rates, &traffic, task.request.ubatch_size, assumed),
+        experts_placed: Bytes(experts.saturating_sub(away + before)),
+        experts: Bytes(experts),
+        notes: Vec::new(),
+        request: judged.request,
+        rules: judged.rules,
+        estimate: judged.estimate,
+        estimates,
+    };
+    placement.notes = notes(task, blocks, judged.solution.start, &placement);
+    placement
+}
+
+fn notes(task: &Task<'_>, blocks: &[Block], start: usize, placement: &Placement) -> Vec<String> {
+    let mut notes = Vec::new();
+    if start > 0 {
+        notes.push(format!(
+            "the first {start} of {} blocks are computed on the CPU: {}",
+            blocks.len() - 1,
+            if placement.experts == Bytes::ZERO {
+                "the model has no routed experts that could be moved alone"
+            } else {
+                "the GPUs cannot hold the rest even without any expert"
+            }
+        ));
+    }
+    if placement.rules.iter().any(|rule| rule.layers.is_empty()) {
+        notes.push(
+            "the rule on `output_norm` moves nothing; it keeps llama.cpp from reserving buffers for four \
+             batches in flight, which would not fit"
+                .to_owned(),
+        );
+    }
+    if !task.request.overrides.is_empty() {
+        notes.push("tensors that your own rules claim stay where those say".to_owned());
+    }
+    if !placement.fits {
+        notes.push("no placement leaves the margin free on every device".to_owned());
+    }
+    notes
+}

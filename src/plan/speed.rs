@@ -1,0 +1,166 @@
+//! How long a token takes, predicted: bytes read over each memory's bandwidth, plus fixed costs per block and per
+//! visit to the CPU. Calibrated on measured speeds; the constants and their source are in `speed/constants.toml`.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hardware::Gpu;
+
+/// Constants of the model. Times in seconds, bandwidths in bytes per second, efficiencies as shares.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constants {
+    /// The share of a GPU's bandwidth that a token's reads reach.
+    pub gpu_efficiency: f64,
+    /// The same for system memory.
+    pub cpu_efficiency: f64,
+    /// Of a GPU whose bandwidth is not known, GB/s.
+    pub gpu_default_gbs: f64,
+    /// Of system memory whose bandwidth is not known, GB/s.
+    pub ram_default_gbs: f64,
+    /// Kernel launches of one block.
+    pub block_seconds: f64,
+    /// One block's experts on the CPU: the way there and back, and waiting for threads.
+    pub visit_seconds: f64,
+    /// From one GPU to the next.
+    pub hop_seconds: f64,
+    /// Weights on their way to a GPU for a large batch, GB/s.
+    pub pcie_gbs: f64,
+    /// Operations that a GPU does in the time it reads one byte, large batches.
+    pub operations_per_byte: f64,
+    /// Relative errors, as far as they are known.
+    pub decode_error: f64,
+    pub prompt_error: f64,
+}
+
+/// What the constants are.
+pub static CONSTANTS: LazyLock<Constants> = LazyLock::new(|| {
+    #[expect(clippy::unwrap_used, reason = "the file is part of the program, and a test reads it")]
+    toml::from_str(include_str!("speed/constants.toml")).unwrap()
+});
+
+/// What the machine's memories deliver, bytes per second.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rates {
+    pub gpus: Vec<f64>,
+    pub cpu: f64,
+}
+
+/// What one token reads and where it goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traffic {
+    /// Bytes read per GPU.
+    pub gpus: Vec<f64>,
+    pub cpu: f64,
+    pub blocks: u32,
+    /// Blocks whose experts are on the CPU, wholly or in part.
+    pub visits: f64,
+    /// From one GPU to the next.
+    pub hops: u32,
+    /// Bytes of expert weights in system memory that a large batch takes to the first GPU.
+    pub streamed: f64,
+    /// Weights that work on one token, as bytes.
+    pub active: f64,
+}
+
+/// Tokens per second, predicted, with relative errors.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    pub decode_tps: f64,
+    pub prompt_tps: f64,
+    /// Of `decode_tps`.
+    pub error: f64,
+    /// Of `prompt_tps`: a rough model, no measurement stands behind it.
+    pub prompt_error: f64,
+    /// A bandwidth was not known and a common one was taken.
+    pub assumed: bool,
+}
+
+impl Rates {
+    /// Of GPUs in device order, and of system memory in GB/s.
+    pub fn new(gpus: &[&Gpu], ram_gbs: Option<f64>) -> Self {
+        let c = &*CONSTANTS;
+        let gpu =
+            |gpu: &&Gpu| gpu.bandwidth_gbs.unwrap_or(c.gpu_default_gbs) * 1e9 * c.gpu_efficiency;
+        let cpu = ram_gbs.unwrap_or(c.ram_default_gbs) * 1e9 * c.cpu_efficiency;
+        Self { gpus: gpus.iter().map(gpu).collect(), cpu }
+    }
+}
+
+/// Seconds per token while an answer is written, at a nearly empty context.
+pub fn seconds(rates: &Rates, traffic: &Traffic) -> f64 {
+    let c = &*CONSTANTS;
+    let gpus: f64 = traffic.gpus.iter().zip(&rates.gpus).map(|(bytes, rate)| bytes / rate).sum();
+    gpus + traffic.cpu / rates.cpu
+        + f64::from(traffic.blocks) * c.block_seconds
+        + traffic.visits * c.visit_seconds
+        + f64::from(traffic.hops) * c.hop_seconds
+}
+
+/// Both speeds. A batch of `ubatch` tokens streams the experts in system memory to the first GPU, once.
+pub fn predict(rates: &Rates, traffic: &Traffic, ubatch: u64, assumed: bool) -> Prediction {
+    let c = &*CONSTANTS;
+    let tokens = ubatch.max(1) as f64;
+    // Two operations per weight; the bytes of a weight differ by type, about one each.
+    let fastest = rates.gpus.iter().copied().fold(rates.cpu, f64::max);
+    let work = 2.0 * traffic.active * tokens / (fastest * c.operations_per_byte);
+    let batch = traffic.streamed / (c.pcie_gbs * 1e9) + work;
+    Prediction {
+        decode_tps: 1.0 / seconds(rates, traffic),
+        prompt_tps: tokens / batch.max(f64::MIN_POSITIVE),
+        error: c.decode_error,
+        prompt_error: c.prompt_error,
+        assumed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rates, Traffic, seconds};
+
+    /// Bytes that a token reads on CUDA0, CUDA1 and the CPU, blocks with experts on the CPU, measured tokens per second.
+    ///
+    /// From the headers of the seven files (of UD-Q5_K_XL from its size and its measured weights), with the blocks split
+    /// by free memory as llama.cpp does without `-ts`.
+    const MEASURED: [(&str, [f64; 3], f64, f64); 7] = [
+        ("Q5_K_M 64K, 18+8", [1316.4e6, 887.6e6, 492.5e6], 22.0, 27.4),
+        ("Q5_K_M 256K, 15+7", [1250.1e6, 866.0e6, 580.4e6], 26.0, 24.9),
+        ("UD-Q5_K_XL 256K, 15+7", [1666.3e6, 1152.7e6, 572.7e6], 26.0, 25.8),
+        ("Q6_K 256K, 12+6", [1372.5e6, 941.5e6, 774.1e6], 30.0, 21.7),
+        ("UD-Q6_K_XL 256K, 13+6", [1681.5e6, 1155.9e6, 766.1e6], 29.0, 21.4),
+        ("UD-Q6_K_XL 256K q4_0, 14+6", [1707.3e6, 1155.9e6, 740.3e6], 28.0, 21.0),
+        ("Q4_K_M 64K, 20+10", [1153.2e6, 829.1e6, 345.5e6], 18.0, 31.0),
+    ];
+
+    fn gpu(gbs: f64) -> crate::hardware::Gpu {
+        crate::hardware::Gpu {
+            name: String::new(),
+            memory: crate::units::Bytes::ZERO,
+            free: crate::units::Bytes::ZERO,
+            compute_capability: "8.9".parse().unwrap(),
+            bandwidth_gbs: Some(gbs),
+            pci: None,
+            uuid: None,
+        }
+    }
+
+    #[test]
+    fn is_within_ten_percent_of_every_measured_speed() {
+        let gpus = [gpu(1008.0), gpu(896.0)];
+        let rates = Rates::new(&gpus.iter().collect::<Vec<_>>(), Some(50.0));
+        for (name, [first, second, cpu], visits, measured) in MEASURED {
+            let traffic = Traffic {
+                gpus: vec![first, second],
+                cpu,
+                blocks: 48,
+                visits,
+                hops: 2,
+                ..Traffic::default()
+            };
+            let predicted = 1.0 / seconds(&rates, &traffic);
+            let error = predicted / measured - 1.0;
+            assert!(error.abs() < 0.10, "{name}: {predicted:.1} instead of {measured}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The engines, driven by the Docker CLI as a user would.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::tools;
+
+/// The Debian base that both engines have.
+pub(crate) const BASE: &str = "composegen/base:trixie";
+
+#[derive(Clone)]
+pub(crate) struct Engine {
+    pub(crate) name: &'static str,
+    /// `DOCKER_HOST`; absent: what the CLI takes by itself.
+    host: Option<String>,
+}
+
+impl Engine {
+    pub(crate) fn all() -> [Self; 2] {
+        let socket = tools::target("engines/current/docker.sock");
+        [
+            Self { name: "machine", host: None },
+            Self { name: "current", host: Some(format!("unix://{}", socket.display())) },
+        ]
+    }
+
+    /// Whether tests can run on it, else what is missing.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        let answers = |args: &[&str]| self.docker(args).output().is_ok_and(|o| o.status.success());
+        if !answers(&["version"]) {
+            return Err("does not answer".into());
+        }
+        if !answers(&["image", "inspect", BASE]) {
+            return Err(format!("has no image {BASE}"));
+        }
+        if !answers(&["buildx", "version"]) {
+            return Err("the Docker CLI has no buildx".into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn docker<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
+        let mut command = Command::new("docker");
+        let config = tools::target("engines/config");
+        if config.exists() {
+            command.env("DOCKER_CONFIG", config);
+        }
+        if let Some(host) = &self.host {
+            command.env("DOCKER_HOST", host);
+        }
+        command.args(args);
+        command
+    }
+
+    /// Standard output of a command that must succeed.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Vec<u8> {
+        let output = self.docker(args).output().unwrap();
+        assert!(output.status.success(), "docker failed: {}", Said(&output));
+        output.stdout
+    }
+
+    /// Builds `context/Dockerfile` and returns the log, as an error where the build failed.
+    pub(crate) fn build(&self, context: &Path, options: &[&str]) -> Result<String, String> {
+        let mut command = self.docker(&["buildx", "build", "--progress=plain"]);
+        let output = command.args(options).arg(context).output().unwrap();
+        let log = Said(&output).to_string();
+        if output.status.success() { Ok(log) } else { Err(log) }
+    }
+
+    /// A name for an image of one test, which is removed in the end.
+    pub(crate) fn image(&self) -> Image<'_> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Image { engine: self, name: format!("composegen-test:{}-{count}", std::process::id()) }
+    }
+}
+
+/// Removed when dropped.
+pub(crate) struct Image<'a> {
+    engine: &'a Engine,
+    pub(crate) name: String,
+}
+
+impl Image<'_> {
+    /// Standard output of a container that must succeed.
+    pub(crate) fn run(&self, options: &[&str], args: &[&str]) -> Vec<u8> {
+        self.engine.run(&[&["run", "--rm"], options, &[self.name.as_str()], args].concat())
+    }
+
+    pub(crate) fn inspect(&self) -> serde_json::Value {
+        let text = self.engine.run(&["image", "inspect", &self.name]);
+        let mut list: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
+        list.remove(0)
+    }
+}
+
+impl Drop for Image<'_> {
+    fn drop(&mut self) {
+        let _ = self.engine.docker(&["image", "rm", "--force", &self.name]).output();
+    }
+}
+
+struct Said<'a>(&'a Output);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0.stdout))?;
+        f.write_str(&String::from_utf8_lossy(&self.0.stderr))
+    }
+}

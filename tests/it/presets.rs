@@ -1,0 +1,49 @@
+//! Every preset of the repository compiles, and what it compiles to is reviewed as a snapshot.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use composegen::compile::{Compiled, Request, compile};
+use composegen::lock::Resolved;
+use composegen::preset::resolve::Library;
+use std::collections::BTreeMap;
+
+use crate::repository::{files, root, snapshots};
+
+fn compiled(preset: &Utf8Path) -> Compiled {
+    let load = |path: &Utf8Path| std::fs::read_to_string(root().join(path));
+    let mut library = Library::new(&load);
+    let request = Request {
+        presets: &[Utf8PathBuf::from(preset)],
+        out: Utf8Path::new("examples/one"),
+        here: root(),
+        pinned: &Resolved::default(),
+        placements: &BTreeMap::new(),
+    };
+    let result = compile(&mut library, request).unwrap();
+    result.unwrap_or_else(|| panic!("{preset}: {:?}", library.findings))
+}
+
+#[test]
+fn every_artifact_of_every_preset() {
+    for path in files("presets", "toml") {
+        let preset = path.strip_prefix(root()).unwrap();
+        for artifact in compiled(preset).artifacts {
+            let name = artifact.path.as_str().trim_start_matches('.');
+            // The default `.env` is the strategy's own, which has a snapshot.
+            if artifact.path == ".env" {
+                continue;
+            }
+            snapshots(preset.file_stem().unwrap()).bind(|| {
+                insta::assert_snapshot!(name, artifact.text);
+            });
+        }
+    }
+}
+
+#[test]
+fn the_default_env_is_the_first_strategys() {
+    let compiled = compiled(Utf8Path::new("presets/ud-q6.toml"));
+    let text = |path: &str| {
+        &compiled.artifacts.iter().find(|artifact| artifact.path == path).unwrap().text
+    };
+    assert_eq!(text(".env"), text("ud-q6.env"));
+}
