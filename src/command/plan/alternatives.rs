@@ -91,7 +91,7 @@ pub(super) fn all(case: &Case, placement: &Placement) -> Vec<Alternative> {
     for ubatch_size in UBATCHES {
         if ubatch_size != base.ubatch_size {
             let batch_size = base.batch_size.max(ubatch_size);
-            let request = Request { ubatch_size, batch_size, ..base.clone() };
+            let request = Request { batch_size, ubatch_size, ..base.clone() };
             with(format!("ubatch {ubatch_size}"), &request);
         }
     }
