@@ -6,6 +6,7 @@
 #![allow(clippy::format_push_string, reason = "a program for the terminal")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -126,10 +127,8 @@ fn compare(row: &Row, found: &Estimate) -> Case {
         let dk = whole(compute) - signed(measured.compute);
         case.model = differs(dm, case.model);
         case.context = differs(dc, case.context);
-        case.detail += &format!(
-            " {name}: {}{dm:+} {}{dc:+} {}{dk:+}",
-            measured.model, measured.context, measured.compute
-        );
+        let Measured { model, context, compute } = *measured;
+        _ = write!(case.detail, " {name}: {model}{dm:+} {context}{dc:+} {compute}{dk:+}");
         let total = (measured.model + measured.context + measured.compute) as f64;
         let off = (dm + dc + dk) as f64;
         if name == "Host" {
@@ -183,7 +182,7 @@ fn report(cases: &[Case], worst: usize, time: Duration) -> String {
     let mut order: Vec<&Case> = cases.iter().filter(|case| badness(case) > 0.0).collect();
     order.sort_by(|a, b| badness(b).total_cmp(&badness(a)));
     for case in order.iter().take(worst) {
-        text += &format!("{}\n   {}\n", case.text, case.detail);
+        _ = writeln!(text, "{}\n   {}", case.text, case.detail);
     }
     text
 }
@@ -233,7 +232,7 @@ fn run() -> Result<String, String> {
     }
     let mut text = report(&cases, worst, time);
     for (why, rows) in failed {
-        text += &format!("{rows} rows: {why}\n");
+        _ = writeln!(text, "{rows} rows: {why}");
     }
     Ok(text)
 }

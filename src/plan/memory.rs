@@ -4,24 +4,6 @@
 //! ggml's allocator over the graph of a full batch, so that graph is built, scheduled and allocated here
 //! in the abstract. Nothing here reads files or asks devices.
 
-#![allow(
-    dead_code,
-    reason = "ggml's operations and types are listed whole; some architectures' recipes are still to come"
-)]
-#![allow(
-    clippy::many_single_char_names,
-    clippy::similar_names,
-    clippy::indexing_slicing,
-    clippy::struct_excessive_bools,
-    clippy::float_cmp,
-    clippy::single_match_else,
-    clippy::inconsistent_struct_constructor,
-    clippy::option_option,
-    clippy::case_sensitive_file_extension_comparisons,
-    reason = "a graph's tensors are called as in llama.cpp (q, k, v, x); an id indexes the graph it was made by; \
-              a recipe is a list of yes and no; a scale of exactly one is the one that is left out"
-)]
-
 mod allocate;
 mod arena;
 mod build;

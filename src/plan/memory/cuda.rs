@@ -47,12 +47,10 @@ pub(super) fn supports(
             let from = a.ty;
             (from == Ty::F32 && (stores(node.ty))) || (from == Ty::F16 && node.ty == Ty::F16)
         }
-        Op::Unary | Op::Sigmoid | Op::Softplus | Op::Silu | Op::Exp => a.is_contiguous(),
+        Op::Unary | Op::Sigmoid | Op::Softplus | Op::Silu => a.is_contiguous(),
         Op::Glu => a.is_contiguous_from(1),
-        Op::Norm | Op::RmsNorm | Op::L2Norm => a.has_contiguous_rows(),
+        Op::Norm | Op::RmsNorm => a.has_contiguous_rows(),
         Op::SumRows | Op::Mean => a.ty == Ty::F32 && a.has_contiguous_rows(),
-        Op::Sum => a.has_contiguous_rows(),
-        Op::GroupNorm => a.is_contiguous(),
         Op::Rope => a.nb[0] == u64::from(a.ty.bytes) && a.is_contiguous_from(2),
         Op::SsmConv => a.ne[1] % 128 == 0,
         Op::SsmScan => scans(a, source(3), source(4)),
@@ -63,7 +61,6 @@ pub(super) fn supports(
             let float = |t: &Tensor| t.ty == Ty::F32 || t.ty == Ty::F16;
             float(a) && source(1).is_none_or(float)
         }
-        Op::Indexer => a.ne[0] == 128 && matches!(a.ne[1], 4 | 32 | 64),
         _ => true,
     }
 }

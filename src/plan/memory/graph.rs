@@ -72,6 +72,7 @@ impl Graph {
     }
 
     /// Lists a tensor after everything that it is computed from, sources from left to right.
+    #[expect(clippy::indexing_slicing, reason = "an `Id` is made by the graph that it indexes")]
     pub(super) fn expand(&mut self, id: Id) {
         if std::mem::replace(&mut self.listed[id.index()], true) {
             return;
@@ -90,12 +91,14 @@ impl Graph {
 impl Index<Id> for Graph {
     type Output = Tensor;
 
+    #[expect(clippy::indexing_slicing, reason = "an `Id` is made by the graph that it indexes")]
     fn index(&self, id: Id) -> &Tensor {
         &self.tensors[id.index()]
     }
 }
 
 impl IndexMut<Id> for Graph {
+    #[expect(clippy::indexing_slicing, reason = "an `Id` is made by the graph that it indexes")]
     fn index_mut(&mut self, id: Id) -> &mut Tensor {
         &mut self.tensors[id.index()]
     }

@@ -220,7 +220,7 @@ impl<'a> Prepared<'a> {
             *sum += self.weights.get(tied).map_or(0, |weight| weight.bytes(tied_output != host));
         }
         let full_offload = !layers.contains(&host) && output != host;
-        let setup = Setup { layers, tied_output, full_offload, ..self.setup.clone() };
+        let setup = Setup { full_offload, layers, tied_output, ..self.setup.clone() };
         let pipelined = self.used.len() > 1
             && full_offload
             && self.request.split_mode == SplitMode::Layer

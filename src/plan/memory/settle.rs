@@ -104,7 +104,7 @@ fn rotation(model: &Model, sliding: bool, type_k: Ty, type_v: Ty) -> Rotation {
     Rotation { keys: keys.map(widest), values: values.map(|_| 64) }
 }
 
-/// Positions per token: multi-axis RoPE has four.
+/// Positions per token: multi-axis rotation has four.
 fn positions(model: &Model) -> u64 {
     let sections = || {
         let key = format!("{}.rope.dimension_sections", model.architecture);

@@ -9,6 +9,7 @@ pub(super) struct Rotation {
     pub(super) values: Option<u64>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent settings of the server")]
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     /// Tokens of a full batch, a multiple of the sequences.
@@ -16,7 +17,7 @@ pub(super) struct Setup {
     pub(super) sequences: u64,
     /// Rows of logits.
     pub(super) outputs: u64,
-    /// Positions per token: four with multi-axis RoPE.
+    /// Positions per token: four with multi-axis rotation.
     pub(super) positions: u64,
     pub(super) mixed_batch: bool,
     pub(super) flash: bool,

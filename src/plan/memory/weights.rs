@@ -15,22 +15,22 @@ const HOST_ALIGNMENT: u64 = 32;
 
 /// The rules of `-ot`, compiled.
 #[derive(Clone, Debug)]
-pub(super) struct Rules(Vec<(Regex, Option<Place>)>);
+pub(super) struct Rules(Vec<(Regex, Place)>);
 
 impl Rules {
-    /// `used` are the GPUs in use, as indices into the host's list; others take weights out of sight.
+    /// `used` are the GPUs in use, as indices into the host's list.
     pub(super) fn new(request: &Request, used: &[usize]) -> Result<Self, EstimateError> {
         let host = Place(u8::try_from(used.len()).unwrap_or(u8::MAX));
         let rules = request.overrides.iter().map(|rule| {
             let pattern = Regex::new(&rule.pattern)
                 .map_err(|_| EstimateError::Pattern { pattern: rule.pattern.clone() })?;
             let place = if rule.target == "CPU" {
-                Some(host)
+                host
             } else {
                 let gpu = devices::index(&rule.target)
                     .ok_or_else(|| EstimateError::Target { target: rule.target.clone() })?;
                 let place = used.iter().position(|used| *used == gpu);
-                place.and_then(|place| u8::try_from(place).ok()).map(Place)
+                place.and_then(|place| u8::try_from(place).ok()).map_or(host, Place)
             };
             Ok((pattern, place))
         });
@@ -41,8 +41,7 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// The place that a rule gives; the inner one is absent where that GPU is not in use.
-    pub(super) fn find(&self, name: &str) -> Option<Option<Place>> {
+    fn find(&self, name: &str) -> Option<Place> {
         self.0.iter().find(|(pattern, _)| pattern.is_match(name)).map(|(_, place)| *place)
     }
 }
@@ -82,7 +81,9 @@ pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
         belongs: match tensor.layer {
             Some(layer) => Belongs::Block(layer as usize),
             None if is_input(&tensor.name) => Belongs::Host,
-            None if is_everywhere(tensor) => Belongs::Block(0),
+            None if is_everywhere(tensor) || tensor.name.starts_with("per_layer_") => {
+                Belongs::Block(0)
+            }
             // LFM2 calls its output norm so.
             None if tensor.name.starts_with("token_embd_norm")
                 && !model.architecture.starts_with("lfm2") =>
@@ -125,7 +126,7 @@ pub(super) fn homes(
 ) -> Vec<Option<Place>> {
     let each = model.tensors.iter().zip(weights);
     each.map(|(tensor, weight)| match rules.find(&tensor.name) {
-        Some(place) if weight.loaded => Some(place.unwrap_or(host)),
+        Some(place) if weight.loaded => Some(place),
         _ => weight.home(layers, host),
     })
     .collect()
@@ -173,11 +174,12 @@ fn is_input(name: &str) -> bool {
 /// The operation that a weight is used with.
 fn operation(tensor: &Tensor) -> Op {
     let base = tensor.base();
-    if base.ends_with(".bias") {
+    let suffix = base.rsplit('.').next().unwrap_or_default();
+    if suffix == "bias" {
         if base.contains("_exps") { Op::AddId } else { Op::Add }
     } else if tensor.role == Role::RoutedExpert {
         Op::MulMatId
-    } else if base.contains("norm") || base.ends_with(".scale") {
+    } else if base.contains("norm") || suffix == "scale" {
         Op::Mul
     } else if base == "ssm_conv1d.weight" {
         Op::SsmConv

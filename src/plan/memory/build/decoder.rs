@@ -1,5 +1,10 @@
 //! The decoder: embedding, blocks, output.
 
+#![expect(
+    clippy::many_single_char_names,
+    reason = "q, k, v and their like are the words of the trade"
+)]
+
 use super::super::graph::{Id, Op};
 use super::super::keys;
 use super::Builder;
@@ -35,6 +40,10 @@ impl Builder<'_> {
             _ => {}
         }
         let mut residual = x;
+        let mut logits = None;
+        if recipe.routed_early {
+            logits = Some(self.linear(il, "ffn_gate_inp", x)?);
+        }
         let normed = match recipe.attn_norm {
             Some(name) => self.norm(recipe.norm, x, il, name),
             None => x,
@@ -58,9 +67,11 @@ impl Builder<'_> {
             cur = self.g.get_rows(cur, ids);
             residual = self.g.get_rows(residual, ids);
             side = self.g.get_rows(side, ids);
+            logits = logits.map(|logits| self.g.get_rows(logits, ids));
         }
         match recipe.joint {
             Joint::Sequential | Joint::Both => {}
+            Joint::Residual => return self.residual_experts(recipe, il, [residual, cur]),
             Joint::Single => return Some(self.g.add2(cur, residual)),
             _ => return self.parallel(recipe, il, [residual, side, cur]),
         }
@@ -79,7 +90,13 @@ impl Builder<'_> {
         if self.model.architecture == "stablelm" && !self.has(il, "ffn_norm.weight") {
             cur = side;
         }
-        cur = self.mixture(recipe, il, cur)?;
+        cur = match logits {
+            Some(logits) => {
+                let how = self.routing(recipe, il)?;
+                self.experts_by(il, cur, logits, &how)?
+            }
+            None => self.mixture(recipe, il, cur)?,
+        };
         if let Some(name) = recipe.ffn_post_norm {
             let weight = self.w(il, &format!("{name}.weight"));
             let il = Some(il).filter(|_| recipe.ffn_post_norm_pinned);
@@ -136,6 +153,23 @@ impl Builder<'_> {
         Some(self.g.add2(cur, residual))
     }
 
+    /// Arctic's blocks: a dense network, and beside all of it experts on the block's input.
+    fn residual_experts(
+        &mut self,
+        recipe: &Recipe,
+        il: usize,
+        [input, attention]: [Id; 2],
+    ) -> Option<Id> {
+        let joined = self.g.add2(attention, input);
+        let cur = self.norm(recipe.norm, joined, il, "ffn_norm");
+        let dense = self.feed_forward(il, cur, "", recipe.activation)?;
+        let dense = self.g.add2(dense, joined);
+        let cur = self.norm(recipe.norm, input, il, "ffn_norm_exps");
+        let how = self.routing(recipe, il)?;
+        let routed = self.experts(il, cur, &how)?;
+        Some(self.g.add2(routed, dense))
+    }
+
     /// Attention and network side by side.
     fn parallel(
         &mut self,
@@ -176,6 +210,7 @@ impl Builder<'_> {
             Rope::All => true,
             Rope::None => false,
             Rope::Sliding => self.model.layers.get(il)?.sliding,
+            Rope::NotFirst(n) => n == 0 || !(il as u64).is_multiple_of(n),
             Rope::NotEvery(n) => n == 0 || !(il as u64 + 1).is_multiple_of(n),
         };
         if rotated {
@@ -328,7 +363,7 @@ impl Builder<'_> {
             normalized: recipe
                 .normalized
                 .unwrap_or_else(|| key("expert_weights_norm").is_some_and(|norm| norm != 0)),
-            scaled: scale != 0.0 && scale != 1.0,
+            scaled: scale != 0.0 && (scale - 1.0).abs() > f64::EPSILON,
             biased_choice: true,
             groups: [
                 key("expert_group_count").unwrap_or(0),

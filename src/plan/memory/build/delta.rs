@@ -1,5 +1,10 @@
 //! The blocks of Qwen3-Next and Qwen3.5: gated attention, and gated delta nets.
 
+#![expect(
+    clippy::many_single_char_names,
+    reason = "q, k, v and their like are the words of the trade"
+)]
+
 use super::super::graph::{Id, Op};
 use super::Builder;
 use super::attention::Attention;

@@ -14,6 +14,7 @@ pub(super) enum Gating {
 }
 
 /// How a block's experts are chosen and joined.
+#[expect(clippy::struct_excessive_bools, reason = "independent traits of an architecture")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Experts {
     pub(super) count: u64,
@@ -161,12 +162,6 @@ impl Builder<'_> {
             (Activation::ReluSquared, _) => {
                 let relu = self.g.unary(Op::Unary, up);
                 self.g.unary(Op::Sqr, relu)
-            }
-            (Activation::Limited, Some(gate)) => {
-                let up = self.g.unary(Op::Clamp, up);
-                let act = self.g.unary(Op::Silu, gate);
-                let act = self.g.unary(Op::Clamp, act);
-                self.g.mul(act, up)
             }
             (_, Some(gate)) => self.g.glu(gate, up),
             (_, None) => self.g.unary(Op::Unary, up),

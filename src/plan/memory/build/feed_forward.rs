@@ -12,8 +12,6 @@ pub(super) enum Activation {
     Halves,
     /// relu, then squared.
     ReluSquared,
-    /// Clamped after the activation, as limited `SwiGLU` is.
-    Limited,
 }
 
 impl Builder<'_> {
@@ -39,12 +37,6 @@ impl Builder<'_> {
             (Activation::ReluSquared, _) => {
                 let relu = self.g.unary(Op::Unary, up);
                 self.g.unary(Op::Sqr, relu)
-            }
-            (Activation::Limited, gate) => {
-                let up = self.g.unary(Op::Clamp, up);
-                let act = self.g.unary(Op::Silu, gate?);
-                let act = self.g.unary(Op::Clamp, act);
-                self.g.mul(act, up)
             }
         };
         self.biased(il, &format!("ffn_down{kind}"), cur)

@@ -56,13 +56,12 @@ impl Builder<'_> {
             let owner = self.cache_owner(il)?;
             return self.attention_shared(il, q, Attention { cache_of: Some(owner), ..how });
         }
-        let (k, v) = match fused {
-            Some([_, k, v]) => (k, v),
-            None => {
-                let k = self.linear(il, "attn_k", x)?;
-                let separate = self.has(il, "attn_v.weight");
-                (k, if separate { self.linear(il, "attn_v", x)? } else { k })
-            }
+        let (k, v) = if let Some([_, k, v]) = fused {
+            (k, v)
+        } else {
+            let k = self.linear(il, "attn_k", x)?;
+            let separate = self.has(il, "attn_v.weight");
+            (k, if separate { self.linear(il, "attn_v", x)? } else { k })
         };
         let k = self.g.reshape(k, [heads.key, heads.kv, tokens, 1]);
         let v = self.g.reshape(v, [heads.value, heads.kv, tokens, 1]);
@@ -88,8 +87,8 @@ impl Builder<'_> {
         let routed = self.g.unary(Op::Scale, routed);
         let scale = self.w(il, "ffn_gate_inp.scale")?;
         let routed = self.g.mul(routed, scale);
-        let router = self.w(il, "ffn_gate_inp.weight")?;
-        let logits = self.g.mul_mat(router, routed);
+        let gate = self.w(il, "ffn_gate_inp.weight")?;
+        let logits = self.g.mul_mat(gate, routed);
         let how = self.routing(recipe, il)?;
         let cur = self.experts_by(il, input, logits, &how)?;
         let cur = self.norm(Op::RmsNorm, cur, il, "post_ffw_norm_2");

@@ -1,5 +1,10 @@
 //! Kimi's linear attention: a delta rule with a gate per channel, behind three short convolutions.
 
+#![expect(
+    clippy::many_single_char_names,
+    reason = "q, k, v and their like are the words of the trade"
+)]
+
 use super::super::graph::{Id, Op};
 use super::Builder;
 

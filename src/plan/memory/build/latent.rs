@@ -38,11 +38,11 @@ impl Builder<'_> {
         let kv = self.norm(Op::RmsNorm, kv, il, "attn_kv_a_norm");
         let kv = self.linear(il, "attn_kv_b", kv)?;
         let row = (nope + values) * 4;
-        let k_nope = self.g.view_3d(kv, [nope, heads.q, tokens], [row, row * heads.q], 0);
+        let keys = self.g.view_3d(kv, [nope, heads.q, tokens], [row, row * heads.q], 0);
         let v = self.g.view_3d(kv, [values, heads.q, tokens], [row, row * heads.q], nope * 4);
         let v = self.g.cont(v);
         let k_rope = self.g.repeat(k_rope, [rope, heads.q, tokens, 1]);
-        let k = self.g.concat(k_nope, k_rope, 0);
+        let k = self.g.concat(keys, k_rope, 0);
         let how = Attention { out: Some("attn_output"), ..Attention::default() };
         self.attention(il, [q, k, v], how)
     }
@@ -57,15 +57,15 @@ impl Builder<'_> {
     ) -> Option<Id> {
         let tokens = self.setup.tokens;
         let nb = self.g[q].nb;
-        let q_nope = self.g.view_3d(q, [nope, heads, tokens], [nb[1], nb[2]], 0);
-        let q_rope = self.g.view_3d(q, [rope, heads, tokens], [nb[1], nb[2]], nope * 4);
+        let plain = self.g.view_3d(q, [nope, heads, tokens], [nb[1], nb[2]], 0);
+        let turned = self.g.view_3d(q, [rope, heads, tokens], [nb[1], nb[2]], nope * 4);
         let pos = self.pos();
-        let q_rope = if rotated { self.g.rope(q_rope, pos, None) } else { q_rope };
-        let q_nope = self.g.permute(q_nope, [0, 2, 1, 3]);
+        let turned = if rotated { self.g.rope(turned, pos, None) } else { turned };
+        let plain = self.g.permute(plain, [0, 2, 1, 3]);
         let k_b = self.w(il, "attn_k_b.weight")?;
-        let q_nope = self.g.mul_mat(k_b, q_nope);
-        let q_nope = self.g.permute(q_nope, [0, 2, 1, 3]);
-        let q = self.g.concat(q_nope, q_rope, 0);
+        let plain = self.g.mul_mat(k_b, plain);
+        let plain = self.g.permute(plain, [0, 2, 1, 3]);
+        let q = self.g.concat(plain, turned, 0);
         let q = self.tempered(q);
         let v = self.g.reshape(kv, [rank, 1, tokens, 1]);
         let k = self.g.concat(v, k_rope, 0);

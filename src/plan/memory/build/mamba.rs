@@ -1,5 +1,10 @@
 //! State-space blocks: Mamba and Mamba-2.
 
+#![expect(
+    clippy::many_single_char_names,
+    reason = "q, k, v and their like are the words of the trade"
+)]
+
 use super::super::graph::{Id, Op};
 use super::Builder;
 

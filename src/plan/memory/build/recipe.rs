@@ -35,6 +35,8 @@ pub(super) enum Rope {
     Sliding,
     /// All but every n-th block.
     NotEvery(u64),
+    /// All but the first of every n blocks.
+    NotFirst(u64),
 }
 
 /// How a block's two halves are joined.
@@ -52,6 +54,8 @@ pub(super) enum Joint {
     Single,
     /// Attention and state space side by side, then the network.
     Both,
+    /// A dense network as usual, and experts on the block's input, added last (Arctic).
+    Residual,
 }
 
 /// A gate on attention's result, before the output projection.
@@ -117,6 +121,7 @@ pub(super) enum Rows {
 }
 
 /// The shape of an architecture's graph.
+#[expect(clippy::struct_excessive_bools, reason = "independent traits of an architecture")]
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Recipe {
     pub(super) embedding: EmbeddingScale,
@@ -148,6 +153,8 @@ pub(in super::super) struct Recipe {
     pub(super) weights_first: bool,
     pub(super) shared: Shared,
     pub(super) shared_first: bool,
+    /// Whether the experts are chosen by the block's input.
+    pub(super) routed_early: bool,
     pub(super) rows: Rows,
     pub(super) residual_scaled: bool,
     /// Whether the residual is the first operand of the first and of the last sum.
@@ -184,6 +191,7 @@ const PLAIN: Recipe = Recipe {
     weights_first: false,
     shared: Shared::Plain,
     shared_first: false,
+    routed_early: false,
     rows: Rows::LastBlock,
     residual_scaled: false,
     residual_first: [false, false],
@@ -438,6 +446,13 @@ impl Recipe {
                 residual_first: [true, true],
                 ..PLAIN
             },
+            "arctic" => Self { joint: Joint::Residual, ..PLAIN },
+            "smallthinker" => Self {
+                rope: if slides { Rope::NotFirst(4) } else { Rope::All },
+                reads_gating: true,
+                routed_early: true,
+                ..PLAIN
+            },
             "ernie4_5-moe" => PLAIN,
             _ => PLAIN,
         }
@@ -451,6 +466,7 @@ impl Recipe {
             Rope::NotEvery(period) if period > 0 => {
                 u64::from((il as u64 + 1).is_multiple_of(period))
             }
+            Rope::NotFirst(period) if period > 0 => u64::from((il as u64).is_multiple_of(period)),
             _ => 0,
         }
     }

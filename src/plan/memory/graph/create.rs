@@ -1,5 +1,10 @@
 //! How each operation shapes its result, after ggml's constructors.
 
+#![expect(
+    clippy::many_single_char_names,
+    reason = "q, k, v and their like are the words of the trade"
+)]
+
 use super::tensor::strides;
 use super::{Graph, Home, Id, Op, Sources, Tensor, Ty};
 
@@ -75,9 +80,9 @@ impl Graph {
 
     /// `axes[i]` says which dimension the source's dimension `i` becomes.
     pub(in super::super) fn permute(&mut self, a: Id, axes: [usize; 4]) -> Id {
-        let (old_ne, old_nb) = (self[a].ne, self[a].nb);
-        let (mut ne, mut nb) = (old_ne, old_nb);
-        for (axis, (n, stride)) in axes.into_iter().zip(old_ne.into_iter().zip(old_nb)) {
+        let (shape, steps) = (self[a].ne, self[a].nb);
+        let (mut ne, mut nb) = (shape, steps);
+        for (axis, (n, stride)) in axes.into_iter().zip(shape.into_iter().zip(steps)) {
             if let (Some(to_n), Some(to_stride)) = (ne.get_mut(axis), nb.get_mut(axis)) {
                 (*to_n, *to_stride) = (n, stride);
             }
@@ -196,11 +201,6 @@ impl Graph {
         let sorted = self.emit(Op::Argsort, Ty::I32, ne, [a]);
         let [_, b1, b2, b3] = self[sorted].nb;
         self.view(sorted, [k, ne[1], ne[2], ne[3]], [b1, b2, b3], 0)
-    }
-
-    pub(in super::super) fn top_k(&mut self, a: Id, k: u64) -> Id {
-        let [_, n1, n2, n3] = self[a].ne;
-        self.emit(Op::TopK, Ty::I32, [k, n1, n2, n3], [a])
     }
 
     /// Gated activation of two tensors.

@@ -15,15 +15,10 @@ impl Ty {
     pub(in super::super) const F32: Self = Self::new(0, 1, 4);
     pub(in super::super) const F16: Self = Self::new(1, 1, 2);
     pub(in super::super) const Q4_0: Self = Self::new(2, 32, 18);
-    pub(in super::super) const Q4_1: Self = Self::new(3, 32, 20);
-    pub(in super::super) const Q5_0: Self = Self::new(6, 32, 22);
-    pub(in super::super) const Q5_1: Self = Self::new(7, 32, 24);
     pub(in super::super) const Q8_0: Self = Self::new(8, 32, 34);
-    pub(in super::super) const IQ4_NL: Self = Self::new(20, 32, 18);
     pub(in super::super) const I32: Self = Self::new(26, 1, 4);
     pub(in super::super) const I64: Self = Self::new(27, 1, 8);
     pub(in super::super) const BF16: Self = Self::new(30, 1, 2);
-    pub(in super::super) const MXFP4: Self = Self::new(39, 32, 17);
 
     pub(in super::super) const fn new(id: u32, block: u32, bytes: u32) -> Self {
         Self { id, block, bytes }
@@ -55,8 +50,6 @@ pub(in super::super) enum Op {
     Silu,
     Sqr,
     Sqrt,
-    Log,
-    Exp,
     Scale,
     Clamp,
     Fill,
@@ -67,8 +60,6 @@ pub(in super::super) enum Op {
     AddId,
     RmsNorm,
     Norm,
-    GroupNorm,
-    L2Norm,
     Glu,
     MulMat,
     /// A multiplication by a Hadamard matrix, which CUDA also does in f16.
@@ -83,30 +74,14 @@ pub(in super::super) enum Op {
     Concat,
     Pad,
     SumRows,
-    Sum,
     Mean,
     Argsort,
-    TopK,
     SoftMax,
     Rope,
     FlashAttn,
     SsmConv,
     SsmScan,
     GatedDeltaNet,
-    GatedLinearAttn,
-    Wkv6,
-    Wkv7,
-    Cumsum,
-    Tri,
-    Diag,
-    SolveTri,
-    Arange,
-    Indexer,
-    Roll,
-    Im2col,
-    PoolOrConv,
-    /// The fused steps of hyper-connections.
-    HyperConnection,
 }
 
 impl Op {
@@ -123,10 +98,8 @@ impl Op {
                 | Self::Sigmoid
                 | Self::Softplus
                 | Self::Silu
-                | Self::Exp
                 | Self::Sqr
                 | Self::Sqrt
-                | Self::Log
                 | Self::Scale
                 | Self::Clamp
                 | Self::Fill
