@@ -13,6 +13,7 @@ mod input;
 mod kda;
 mod latent;
 mod mamba;
+mod mixture;
 mod recipe;
 mod short_conv;
 mod states;
