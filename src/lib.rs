@@ -17,6 +17,7 @@ pub mod flags;
 pub mod gguf;
 pub mod hardware;
 pub mod lock;
+pub mod log;
 pub mod preset;
 
 // Thinking.
