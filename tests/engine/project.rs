@@ -36,10 +36,10 @@ int main(int argc, char **argv) {
 "#;
 
 /// Links to the driver and to cuBLAS, as llama.cpp's CUDA backend does.
-const CUDA: &str = r#"int cuMemMap(void);
+const CUDA: &str = r"int cuMemMap(void);
 int cublasCreate_v2(void);
 int fails(void) { return cuMemMap() + cublasCreate_v2(); }
-"#;
+";
 
 /// As in llama.cpp, one file knows the build.
 const BUILD: &str = r#"const char *build(void) { return "@LLAMA_BUILD_NUMBER@-@LLAMA_BUILD_COMMIT@"; }
