@@ -35,7 +35,7 @@ impl Artifact {
 
 /// A sha256 in the form that Docker and OCI print: `sha256:` and 64 lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
 impl Digest {
@@ -62,6 +62,22 @@ impl FromStr for Digest {
         let hex = text.strip_prefix("sha256:").ok_or(())?;
         let lower = hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
         if hex.len() == 64 && lower { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map_err(|()| {
+            format!("`{text}` is no digest: it is `sha256:` and 64 hex digits in lower case")
+        })
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.0
     }
 }
 

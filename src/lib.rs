@@ -23,6 +23,7 @@ pub mod preset;
 // Thinking.
 pub mod check;
 pub mod plan;
+pub mod probe;
 pub mod strategy;
 
 // Writing.

@@ -129,5 +129,8 @@ mod tests {
         assert_eq!(lock.to_string().parse::<Lock>().unwrap(), lock);
         assert_eq!(Lock::default().to_string().parse::<Lock>().unwrap(), Lock::default());
         assert!("nonsense = 1".parse::<Lock>().is_err());
+        let edited = lock.to_string().replacen("sha256:", "sha256:x", 1);
+        let error = edited.parse::<Lock>().unwrap_err().to_string();
+        assert!(error.contains("sha256:x") && error.contains("line"), "{error}");
     }
 }

@@ -14,6 +14,9 @@ use crate::artifact::Artifact;
 use crate::diagnostic::FileId;
 use crate::plan::Plan;
 
+/// A source file without holes: what a probe is shown in place of the CUDA runtime.
+const DESCRIBED_GPUS: &str = include_str!("../templates/described-gpus.c");
+
 /// Which file could not be printed. It means that a value reached a template which the checks should have refused.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{file}`: a value in it has no form that its reader understands ({source})")]
@@ -36,6 +39,9 @@ pub fn render(
             .executable(),
         finish("docker-compose.yml", compose::compose(&shared, &plan.compose))?,
     ];
+    if plan.image.cuda().is_some() {
+        artifacts.push(Artifact::new("described-gpus.c", DESCRIBED_GPUS));
+    }
     for (environment, strategy) in plan.environments.iter().zip(&plan.strategies) {
         let name = format!("{}.env", environment.name);
         artifacts.push(finish(&name, dotenv::dotenv(&header(&strategy.inputs), environment))?);

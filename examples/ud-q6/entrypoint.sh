@@ -42,8 +42,15 @@ key() {
 health() {
     scheme=http
     [ -z "${LLAMA_SSL_CERT_FILE-}" ] || scheme=https
-    set -- --fail --silent --show-error --insecure --noproxy '*' --max-time 4 --output /dev/null \
-        "$scheme://127.0.0.1:${PORT:-8080}${API_PREFIX-}/health"
+    set --
+    case ${LLAMA_HOST-} in
+        '' | 0.0.0.0 | ::) host=127.0.0.1 ;;
+        *.sock) host=localhost && set -- --unix-socket "$LLAMA_HOST" ;;
+        *:*) host=[$LLAMA_HOST] ;;
+        *) host=$LLAMA_HOST ;;
+    esac
+    set -- "$@" --globoff --fail --silent --show-error --insecure --noproxy '*' --max-time 4 --output /dev/null \
+        "$scheme://$host:${PORT:-8080}${API_PREFIX-}/health"
     if [ -r "$KEY" ]; then
         # By way of standard input, where no list of processes shows the key.
         printf 'X-Api-Key: %s\n' "$(key)" | curl --header @- "$@"

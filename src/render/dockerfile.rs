@@ -39,7 +39,7 @@ pub fn dockerignore(plan: &ImagePlan, header: &[String]) -> askama::Result<Strin
         Source::Local { directory, .. } => Some(directory.as_str()),
         Source::Git { .. } => None,
     };
-    Dockerignore { header, local }.render()
+    Dockerignore { header, local, cuda: plan.cuda().is_some() }.render()
 }
 
 #[derive(Template)]
@@ -72,6 +72,7 @@ struct Local<'a> {
 struct Dockerignore<'a> {
     header: &'a [String],
     local: Option<&'a str>,
+    cuda: bool,
 }
 
 fn pinned(plan: &ImagePlan) -> &str {
@@ -127,7 +128,16 @@ mod tests {
                 .filter(|line| line.starts_with("FROM "))
                 .filter_map(|line| line.rsplit_once(" AS ").map(|(_, name)| name))
                 .collect();
-            let source = ["checkout", "llama-src", "toolchain", "build", "runtime", "server"];
+            let source = [
+                "checkout",
+                "llama-src",
+                "toolchain",
+                "build",
+                "runtime",
+                "probe-libraries",
+                "probe",
+                "server",
+            ];
             let skip = usize::from(matches!(plan.source, Source::Local { .. }));
             assert_eq!(stages, source[skip..]);
         }
@@ -155,7 +165,10 @@ mod tests {
     fn cuda_libraries_and_variables_come_with_cuda_alone() {
         let cpu = text(&ImagePlan { backend: Backend::Cpu, ..local_plan() });
         assert!(
-            !cpu.contains("cuda/lib64") && !cpu.contains("NVIDIA_") && !cpu.contains("ldconfig")
+            !cpu.contains("cuda/lib64")
+                && !cpu.contains("described-gpus")
+                && !cpu.contains("NVIDIA_")
+                && !cpu.contains("ldconfig")
         );
         assert!(text(&local_plan()).contains("NVIDIA_REQUIRE_CUDA=\"cuda>=12.8\""));
         assert!(!text(&local_plan()).contains("nccl"));
@@ -186,8 +199,12 @@ mod tests {
 
     #[test]
     fn the_context_is_what_is_copied() {
-        assert_eq!(dockerignore(&cuda_plan(), &[]).unwrap(), "*\n!entrypoint.sh");
-        let local = dockerignore(&local_plan(), &[]).unwrap();
+        assert_eq!(
+            dockerignore(&cuda_plan(), &[]).unwrap(),
+            "*\n!entrypoint.sh\n!described-gpus.c"
+        );
+        let local = ImagePlan { backend: Backend::Cpu, ..local_plan() };
+        let local = dockerignore(&local, &[]).unwrap();
         assert!(local.starts_with("*\n!entrypoint.sh\n!src/llama.cpp\nsrc/llama.cpp/.git\n"));
     }
 }

@@ -18,8 +18,10 @@ pub(crate) const CASES: &[Case] = &[
     ("dockerfile::a_moved_branch_is_built_anew", a_moved_branch_is_built_anew),
     ("dockerfile::a_pinned_commit_stays", a_pinned_commit_stays),
     ("dockerfile::cuda_from_a_directory", cuda_from_a_directory),
+    ("dockerfile::described_gpus_are_seen", described_gpus_are_seen),
 ];
 
+const DESCRIBED_GPUS: &str = include_str!("../../templates/described-gpus.c");
 const ENTRYPOINT: &str = "#!/bin/sh\nexec /app/llama-server \"$@\"\n";
 
 fn every_variant_is_clean(engine: &Engine) {
@@ -77,8 +79,8 @@ fn a_moved_branch_is_built_anew(engine: &Engine) {
         numbers.collect::<Vec<u32>>()
     };
     let stats = |what: &str| log.lines().find(|line| line.contains(what)).map(counts);
-    assert_eq!(stats("Hits:"), Some(vec![4, 6]), "{log}");
-    assert_eq!(stats("Misses:"), Some(vec![2, 6]), "{log}");
+    assert_eq!(stats("Hits:"), Some(vec![7, 9]), "{log}");
+    assert_eq!(stats("Misses:"), Some(vec![2, 9]), "{log}");
 
     // Another branch moves: asked again, found the same, nothing compiled.
     repository.git(&["branch", "other", "HEAD~1"]);
@@ -151,7 +153,7 @@ fn cuda_from_a_directory(engine: &Engine) {
         |path: &str| String::from_utf8(image.run(&["--entrypoint=/bin/cat"], &[path])).unwrap();
     let seen = format!(
         "CMAKE_CUDA_ARCHITECTURES=89-real;120a-real\nGGML_CUDA_FA_QUANTS=f16-f16;q8_0-q8_0\n\
-         GGML_NATIVE=OFF\nNASTY={nasty}\nFILES=CMakeLists.txt;build.c.in;main.c;word.c\n"
+         GGML_NATIVE=OFF\nNASTY={nasty}\nFILES=CMakeLists.txt;build.c.in;cuda.c;main.c;word.c\n"
     );
     assert_eq!(cat("/app/seen.so.txt"), seen);
     assert_eq!(cat("/usr/local/lib/libcublas.so.12"), "libcublas.so.12\n");
@@ -176,11 +178,51 @@ fn cuda_from_a_directory(engine: &Engine) {
     assert!(environment.contains(r#""NVIDIA_REQUIRE_CUDA=cuda>=12.8""#), "{environment}");
 }
 
-/// A base with files of the toolkit's names in the toolkit's place.
+/// By the image for probes, and by the server's where a probe asks it; compiled against the headers of both majors.
+fn described_gpus_are_seen(engine: &Engine) {
+    for major in ["12", "13"] {
+        let toolkit = stand_in_toolkit_of(engine, major);
+        let mut plan = plan(Source::local("llama.cpp").unwrap());
+        plan.backend = Backend::Cuda(cuda());
+        plan.build_base = toolkit.name.parse().unwrap();
+        let context = context(&plan);
+        project::write(&context.path().join("llama.cpp"), "cuda");
+        for target in ["probe", "server"] {
+            let image = engine.image();
+            engine.must_build(context.path(), &["--target", target, "--tag", &image.name]);
+            let see = |libraries: &str| {
+                let path = format!("--env=LD_LIBRARY_PATH={libraries}");
+                let gpus = "--env=COMPOSEGEN_GPUS=24564:23671:8.9,16303:12761:12.0";
+                let preload = "--env=LD_PRELOAD=/usr/local/lib/composegen/libdescribed-gpus.so";
+                let entrypoint = "--entrypoint=/app/llama-server";
+                String::from_utf8(image.run(&[&path, gpus, preload, entrypoint], &[])).unwrap()
+            };
+            let said = see("/usr/local/lib/composegen");
+            if target == "probe" {
+                let want = "0: 23671 of 24564 MiB\n1: 12761 of 16303 MiB\ndriver 1998\n";
+                assert_eq!(said, want, "CUDA {major}");
+            } else {
+                // Its cuBLAS is the toolkit's, here a text.
+                assert!(said.contains("libcublas.so.12"), "{said}");
+            }
+            // Without the directory no program finds a driver, as it must be.
+            assert!(see("").contains("libcuda.so.1"), "CUDA {major}, {target}");
+        }
+    }
+}
+
+/// A base with files of the toolkit's names in the toolkit's place, and its real headers.
 fn stand_in_toolkit(engine: &Engine) -> crate::engine::Image<'_> {
+    stand_in_toolkit_of(engine, "12")
+}
+
+fn stand_in_toolkit_of<'a>(engine: &'a Engine, major: &str) -> crate::engine::Image<'a> {
     let context = tempfile::tempdir().unwrap();
+    let headers = tools::target(&format!("engines/cuda-{major}"));
+    copy(&headers, &context.path().join("include"));
     let text = format!(
         "FROM {BASE}\n\
+         COPY include /usr/local/cuda/include\n\
          RUN mkdir -p /usr/local/cuda/lib64 && cd /usr/local/cuda/lib64 && \
          for name in cudart cublas cublasLt; do \
          echo \"lib$name.so.12\" > lib$name.so.12.8.1 && ln -s lib$name.so.12.8.1 lib$name.so.12; done\n"
@@ -189,6 +231,19 @@ fn stand_in_toolkit(engine: &Engine) -> crate::engine::Image<'_> {
     let image = engine.image();
     engine.must_build(context.path(), &["--tag", &image.name]);
     image
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs_err::create_dir_all(to).unwrap();
+    for entry in fs_err::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs_err::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 fn plan(source: Source) -> ImagePlan {
@@ -230,5 +285,8 @@ fn context(plan: &ImagePlan) -> tempfile::TempDir {
     put("Dockerfile", &format!("{}\n", dockerfile(plan, &header).unwrap()));
     put("Dockerfile.dockerignore", &format!("{}\n", dockerignore(plan, &header).unwrap()));
     put("entrypoint.sh", ENTRYPOINT);
+    if plan.cuda().is_some() {
+        put("described-gpus.c", DESCRIBED_GPUS);
+    }
     directory
 }

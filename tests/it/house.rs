@@ -23,6 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("check", &["ground", "flags", "hardware", "preset", "plan", "strategy"]),
     ("strategy", &["ground", "hardware", "lock", "preset", "plan"]),
     ("plan", &["ground", "flags", "hardware", "gguf", "preset", "strategy", "lock"]),
+    ("probe", &["ground", "plan", "hardware", "gguf"]),
     ("render", &["ground", "plan", "hardware"]),
     ("compile", &["ground", "check", "lock", "plan", "preset", "render", "strategy"]),
     ("store", &["ground", "lock"]),

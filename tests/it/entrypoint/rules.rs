@@ -125,6 +125,20 @@ fn the_health_check_asks_where_the_server_listens() {
     each(&[("PORT", "9000"), ("API_PREFIX", "/llama")], &["health"], |_, ran| {
         assert_eq!(*argv(ran).last().unwrap(), "http://127.0.0.1:9000/llama/health");
     });
+    for (host, url) in [
+        ("0.0.0.0", "http://127.0.0.1:8080/health"),
+        ("::", "http://127.0.0.1:8080/health"),
+        ("10.0.0.7", "http://10.0.0.7:8080/health"),
+        ("fd00::7", "http://[fd00::7]:8080/health"),
+        ("/run/llama.sock", "http://localhost:8080/health"),
+    ] {
+        each(&[("LLAMA_HOST", host)], &["health"], |_, ran| {
+            let argv = argv(ran);
+            assert_eq!(*argv.last().unwrap(), url);
+            let socket = argv.windows(2).any(|pair| pair == ["--unix-socket", host]);
+            assert_eq!(socket, host.starts_with("/run"));
+        });
+    }
     each(&[("CURL_SAYS", "22")], &["health"], |_, ran| assert_eq!(ran.code, 1));
 }
 
