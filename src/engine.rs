@@ -12,6 +12,7 @@ mod create;
 mod error;
 pub mod exec;
 //FACTS
+mod file;
 pub mod image;
 pub mod interrupt;
 pub mod labels;
