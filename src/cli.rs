@@ -78,6 +78,10 @@ pub struct Build {
     /// Overwrite files that were edited by hand
     #[arg(long)]
     pub force: bool,
+    /// Build the image on the engine, too
+    #[cfg(feature = "engine")]
+    #[arg(long)]
+    pub image: bool,
     #[command(flatten)]
     pub deny: Deny,
 }

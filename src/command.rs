@@ -6,6 +6,8 @@ mod check;
 mod down;
 mod estimate;
 mod explain;
+#[cfg(feature = "engine")]
+mod image;
 mod inspect;
 mod list;
 mod machine;
