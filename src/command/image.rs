@@ -17,7 +17,7 @@ use crate::engine::{Engine, run as block_on};
 use crate::exit::Exit;
 use crate::lock;
 use crate::plan::Plan;
-use crate::plan::image::{Backend, CpuKernels};
+use crate::plan::image::{Backend, Commit, CpuKernels};
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 
@@ -60,7 +60,7 @@ async fn run(
         facts.version,
         context.files().len()
     )?;
-    let build = Build {
+    let wanted = Build {
         context,
         target: "server".to_owned(),
         tag: plan.compose.image.clone(),
@@ -69,7 +69,7 @@ async fn run(
     };
     let mut unsaid = None;
     let built = engine
-        .build(build, &mut |event| {
+        .build(wanted, &mut |event| {
             if let Err(error) = tell(&event, terminal) {
                 unsaid.get_or_insert(error);
             }
@@ -203,7 +203,7 @@ fn arguments(plan: &Plan) -> Vec<(String, String)> {
 
 fn labels(plan: &Plan, lock: &Digest) -> Vec<(String, String)> {
     let names: Vec<&str> = plan.strategies.iter().map(|s| s.name.as_str()).collect();
-    let commit = plan.image.source.pinned().map(|commit| commit.as_str());
+    let commit = plan.image.source.pinned().map(Commit::as_str);
     let labels = [
         ("dev.composegen.image.strategies", names.join(" ")),
         ("dev.composegen.image.lock", lock.to_string()),

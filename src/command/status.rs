@@ -25,12 +25,11 @@ pub(super) fn run(args: &Status, terminal: &mut Terminal) -> Result<(), Failure>
     let directory = if named { Some(directory(&args.running)?) } else { None };
     let list = block_on(async {
         let engine = engine().await?;
-        let found = match &directory {
-            Some(directory) => engine.find_in(directory.as_str()).await?,
-            None => {
-                let ours = [labels::STRATEGY.to_owned(), format!("{}=False", labels::ONE_OFF)];
-                engine.find(&ours).await?
-            }
+        let found = if let Some(directory) = &directory {
+            engine.find_in(directory.as_str()).await?
+        } else {
+            let ours = [labels::STRATEGY.to_owned(), format!("{}=False", labels::ONE_OFF)];
+            engine.find(&ours).await?
         };
         let mut list = Vec::new();
         for container in &found {
