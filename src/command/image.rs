@@ -218,10 +218,15 @@ fn way_out(message: &str) -> &'static str {
         "`docker builder prune` gives the cache's room back; what was compiled is lost with it"
     } else if has("exit code: 137") || has("signal: killed") {
         "the compiler was killed, most likely for want of memory: set `image.jobs` lower"
-    } else if has("failed to resolve")
-        || has("pull access denied")
-        || has("not found")
-        || has("i/o timeout")
+    } else if [
+        "failed to resolve",
+        "pull access denied",
+        "failed to do request",
+        "manifest unknown",
+        "i/o timeout",
+    ]
+    .into_iter()
+    .any(has)
     {
         "the base image cannot be had: look at `image.build_base` and `image.runtime_base`, the network and `docker login`"
     } else {

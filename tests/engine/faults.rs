@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     ("faults::two_at_once", two_at_once),
     ("faults::the_engine_goes_away", the_engine_goes_away),
     ("faults::no_image", no_image),
+    ("faults::no_gpu", no_gpu),
     ("faults::a_timeout", a_timeout),
 ];
 
@@ -202,6 +203,16 @@ fn no_image(engine: &Engine) {
     let image = crate::strategy::image(engine).unwrap();
     fs_err::write(&file, text.replace(&image, "composegen-test:none")).unwrap();
     strategy.up().ends(20, "--image` makes it");
+    strategy.nothing_is_left();
+}
+
+/// The engine's own refusal, since neither engine has NVIDIA's runtime.
+fn no_gpu(engine: &Engine) {
+    let hardware = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/engine/presets/hardware");
+    let more =
+        format!("hardware = \"{hardware}/rtx4090-rtx5070ti\"\n[image]\nbackend = \"cuda\"\n");
+    let strategy = Strategy::new(engine, &more);
+    strategy.up().ends(16, "could not select device driver \"nvidia\"");
     strategy.nothing_is_left();
 }
 

@@ -82,17 +82,17 @@ impl<'a> Strategy<'a> {
     /// Writes another preset beside the first.
     pub(crate) fn preset(&self, name: &str, more: &str) {
         let presets = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/engine/presets");
-        let text = format!(
-            "extends = \"{presets}/smollm2\"\nhardware = \"{presets}/hardware/amd64\"\n{more}\n\
-             [image]\nname = \"{}\"\n",
-            image(self.engine).unwrap()
-        );
-        // Tables of `more` come before ours, which may be the same ones.
-        let mut text: toml::Table = text.parse().unwrap();
+        let mut text: toml::Table = more.parse().unwrap();
+        let mut top = |key: &str, value: String| {
+            text.entry(key).or_insert(value.into());
+        };
+        top("extends", format!("{presets}/smollm2"));
+        top("hardware", format!("{presets}/hardware/amd64"));
         let mut set = |table: &str, key: &str, value: toml::Value| {
             let table = text.entry(table).or_insert_with(|| toml::Table::new().into());
             table.as_table_mut().unwrap().entry(key).or_insert(value);
         };
+        set("image", "name", image(self.engine).unwrap().into());
         set("server", "port", i64::from(self.port).into());
         set("container", "models_dir", models().to_str().unwrap().into());
         fs_err::write(self.path().join(format!("{name}.toml")), text.to_string()).unwrap();
