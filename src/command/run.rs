@@ -48,15 +48,7 @@ async fn follow(
     interrupt: &mut Interrupt,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    engine.start(id).await.map_err(|error| {
-        match Ended::of(&Ending {
-            engine: error.message().unwrap_or_default(),
-            ..Ending::default()
-        }) {
-            Ended::Unknown { .. } => Failure::Engine(error),
-            known => Failure::Server(known),
-        }
-    })?;
+    engine.start(id).await.map_err(up::refused)?;
     let mut output = engine.logs(id, None, true);
     let mut kept: Vec<String> = Vec::new();
     loop {

@@ -1,6 +1,7 @@
 //! A strategy that is to run: its directory written as `build` writes it, and the service that its files describe.
 
 use std::io::Write as _;
+use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -9,6 +10,7 @@ use super::output::read_lock;
 use super::{Failure, here, preset_path};
 use crate::cli::Chosen;
 use crate::engine::{Address, Engine, address, connect};
+use crate::hardware::Host;
 use crate::lock;
 use crate::plan::service::Service;
 use crate::preset::resolve::clean;
@@ -18,6 +20,8 @@ use crate::terminal::Terminal;
 /// Ready to be started; the directory is locked while this lives, so that no two runs are at it.
 pub(super) struct Ready {
     pub(super) service: Service,
+    /// The machine that the strategy was planned for.
+    pub(super) host: Option<Rc<Host>>,
     pub(super) held: store::Directory,
 }
 
@@ -54,8 +58,10 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
     };
     let deny = chosen.deny.deny.is_some();
     let Made { made, written } = make(&presets, &out, chosen.force, deny, terminal)?;
-    let name = made.plan.strategies.get(index).map(|strategy| strategy.name.clone());
-    let service = Service::new(&made.plan, &name.unwrap_or_default(), &absolute(&out), &shell)
+    let strategy = made.plan.strategies.get(index);
+    let name = strategy.map(|strategy| strategy.name.clone()).unwrap_or_default();
+    let host = strategy.and_then(|strategy| strategy.host.clone());
+    let service = Service::new(&made.plan, &name, &absolute(&out), &shell)
         .map_err(|error| Failure::Usage { message: error.to_string() })?;
     for (name, value) in &service.overridden {
         let value = if value.is_empty() { "(empty)" } else { value };
@@ -64,7 +70,7 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
             "note: {name} comes from the shell, as Compose would take it: {value}"
         )?;
     }
-    Ok(Ready { service, held: written.held })
+    Ok(Ready { service, host, held: written.held })
 }
 
 /// Where `build` writes a preset by default.

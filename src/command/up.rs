@@ -15,7 +15,7 @@ use crate::cli::Up;
 use crate::engine::container::Found;
 use crate::engine::interrupt::Interrupt;
 use crate::engine::labels::{self, Identity};
-use crate::engine::{Engine, compose::Compose, run as block_on};
+use crate::engine::{Engine, EngineError, compose::Compose, run as block_on};
 use crate::exit::Exit;
 use crate::log::failure::{Ending, Failure as Ended};
 use crate::plan::service::{Restart, Service};
@@ -90,6 +90,13 @@ async fn launch(
             stopped?;
             engine.remove(&found.id).await?;
         }
+        engine.ensure_network(service).await?;
+        if let Some(host) = ready.host.as_ref().filter(|_| service.gpus.is_some()) {
+            tokio::select! {
+                () = interrupt.wait() => return Err(interrupted("nothing is left running")),
+                seen = preflight::gpus(engine, service, &identity, &host.gpus) => seen?,
+            }
+        }
         start(engine, service, &identity, args.no_wait).await?
     };
     if args.no_wait {
@@ -138,7 +145,6 @@ async fn start(
     identity: &Identity,
     unattended: bool,
 ) -> Result<String, Failure> {
-    engine.ensure_network(service).await?;
     let restart = if unattended { &service.restart } else { &Restart::No };
     let started = match engine.create(service, identity, restart).await {
         Ok(id) => {
@@ -147,17 +153,21 @@ async fn start(
         }
         Err(error) => Err(error),
     };
-    started.map_err(|error| {
-        let said = error.message().unwrap_or_default();
-        match Ended::of(&Ending { engine: said, ..Ending::default() }) {
-            Ended::Unknown { .. } => Failure::Engine(error),
-            known => Failure::Server(known),
-        }
-    })
+    started.map_err(refused)
 }
 
-/// Removes the service's containers and its network.
+/// What the engine said when it could not start a container, as a class of failure where it is one.
+pub(super) fn refused(error: EngineError) -> Failure {
+    let said = error.message().unwrap_or_default();
+    match Ended::of(&Ending { engine: said, ..Ending::default() }) {
+        Ended::Unknown { .. } => Failure::Engine(error),
+        known => Failure::Server(known),
+    }
+}
+
+/// Removes the service's containers, the one that looked for GPUs too, and its network.
 async fn take_back(engine: &Engine, service: &Service) -> Result<(), Failure> {
+    engine.remove(&preflight::asking(service)).await?;
     for found in engine.find_service(service).await? {
         engine.remove(&found.id).await?;
     }

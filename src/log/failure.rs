@@ -163,7 +163,7 @@ impl Failure {
             }
             Self::Flag { said } => format!("llama-server refused an argument: {said}"),
             Self::Port { said } => format!("the port cannot be opened: {said}"),
-            Self::NoGpu { said } => format!("the container has no GPU: {said}"),
+            Self::NoGpu { said } => format!("the container has not the GPUs it needs: {said}"),
             Self::Instruction => {
                 "llama-server ran into an instruction that this CPU does not have".to_owned()
             }
@@ -219,7 +219,7 @@ impl Failure {
             }
             Self::Port { .. } => "end what listens there, or choose another `server.port`",
             Self::NoGpu { .. } => {
-                "`composegen doctor` says what is missing: the driver, or NVIDIA's container toolkit"
+                "`composegen doctor PRESET` says whether the driver or NVIDIA's container toolkit is missing; which GPU comes first is said by `uuid` in the hardware file"
             }
             Self::Instruction => {
                 "set `cpu.isa` of the hardware file to what this CPU has, or leave it out, and build the image again"

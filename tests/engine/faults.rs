@@ -26,7 +26,8 @@ pub(crate) const CASES: &[Case] = &[
 
 fn a_refused_flag(engine: &Engine) {
     let strategy = Strategy::new(engine, "extra_args = [\"--no-such-flag\"]");
-    strategy.up().ends(14, "invalid argument: --no-such-flag");
+    let said = strategy.up().ends(14, "invalid argument: --no-such-flag");
+    assert!(said.err.contains("note: llama.cpp b11434 has no such flag either"), "{said}");
     strategy.nothing_is_left();
 }
 

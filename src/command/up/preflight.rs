@@ -3,10 +3,14 @@
 use camino::Utf8Path;
 
 use super::super::Failure;
+use super::refused;
 use crate::engine::image::Image;
+use crate::engine::labels::Identity;
 use crate::engine::{Engine, container::Found, port as ports};
 use crate::exit::Exit;
 use crate::gguf::{self, Finding};
+use crate::hardware::Gpu;
+use crate::log::devices;
 use crate::log::failure::{Failure as Ended, Trouble};
 use crate::plan::service::Service;
 
@@ -76,6 +80,38 @@ pub(in crate::command) async fn image(
             engine.address, service.strategy
         ),
     })
+}
+
+/// The container that is asked which GPUs there are.
+pub(super) fn asking(service: &Service) -> String {
+    format!("{}-llama-gpus", service.project)
+}
+
+/// The GPUs are those that were planned for, in their order: with another one in front, weights go to the wrong card.
+pub(super) async fn gpus(
+    engine: &Engine,
+    service: &Service,
+    identity: &Identity,
+    planned: &[Gpu],
+) -> Result<(), Failure> {
+    let command = ["llama-server", "--list-devices"].map(str::to_owned);
+    let name = asking(service);
+    // One that a killed run left has the name.
+    engine.remove(&name).await?;
+    let id = engine.create_one_off(service, identity, &name, &command).await?;
+    engine.start(&id).await.map_err(refused)?;
+    let mut output = engine.logs(&id, None, true);
+    let mut lines = Vec::new();
+    while let Some(more) = output.next().await {
+        lines.extend(more);
+    }
+    engine.remove(&id).await?;
+    let planned: Vec<(&str, u64)> =
+        planned.iter().map(|gpu| (gpu.name.as_str(), gpu.memory.0 >> 20)).collect();
+    match devices::mismatch(&devices::read(&lines), &planned) {
+        None => Ok(()),
+        Some(said) => Err(Failure::Server(Ended::NoGpu { said })),
+    }
 }
 
 /// An image that was built for other strategies has an entrypoint that passes over what it does not know.

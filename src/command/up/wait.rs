@@ -7,6 +7,7 @@ use super::super::Failure;
 use crate::engine::container::{Health, State};
 use crate::engine::{Engine, EngineError};
 use crate::exit::Exit;
+use crate::flags;
 use crate::log::failure::{Ending, Failure as Ended};
 use crate::log::progress::{Progress, Step};
 use crate::plan::service::Service;
@@ -113,12 +114,27 @@ async fn ended(
         was_ready: progress.step() == Step::Ready,
         lines: &lines,
     });
+    if let Ended::Flag { said } = &failure {
+        flag(said, terminal)?;
+    }
     if failure.exit() == Exit::Ended {
         for line in lines.iter().rev().take(12).rev() {
             writeln!(terminal.err, "  | {line}")?;
         }
     }
     Ok(Failure::Server(failure))
+}
+
+/// Whether the refused flag is one of the llama.cpp that our table of flags is from.
+fn flag(said: &str, terminal: &mut Terminal) -> Result<(), Failure> {
+    let Some(name) = said.strip_prefix("invalid argument: ").map(str::trim) else { return Ok(()) };
+    let known = if flags::find(name).is_some() {
+        "has it: the image's llama.cpp is another one, and `composegen build PRESET --image` makes it anew"
+    } else {
+        "has no such flag either"
+    };
+    writeln!(terminal.err, "note: llama.cpp {} {known}", flags::BUILD)?;
+    Ok(())
 }
 
 fn answered(
