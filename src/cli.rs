@@ -31,6 +31,9 @@ pub enum Command {
     Show(Show),
     /// Find which layers and experts go to which device
     Plan(Plan),
+    /// Ask the image's own llama.cpp what a strategy takes; its GPUs need not be there
+    #[cfg(feature = "engine")]
+    Probe(Probe),
     /// Compute what llama-server will take of each device
     Estimate(Estimate),
     /// Show which tensors each override of a preset claims
@@ -235,6 +238,26 @@ pub enum Granularity {
     Layer,
     /// Whole layers, then single tensors of one more layer per device
     Tensor,
+}
+
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// A preset's file, or its name in `presets`
+    #[arg(value_name = "PRESET")]
+    pub preset: Utf8PathBuf,
+    /// GGUF file; its header is enough [default: the preset's, in its models directory]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub machine: Machine,
+    /// Image to ask [default: the preset's]
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
+    /// More llama-server flags, behind the preset's
+    #[arg(last = true, value_name = "FLAGS")]
+    pub flags: Vec<String>,
 }
 
 #[derive(Debug, Args)]

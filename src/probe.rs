@@ -9,7 +9,7 @@ mod answer;
 
 use serde::Serialize;
 
-pub use answer::{Answer, Row, differences};
+pub use answer::{Answer, Row, differences, fits};
 
 use crate::gguf::Part;
 use crate::hardware::Gpu;
