@@ -25,6 +25,9 @@ pub enum Command {
     Check(Check),
     /// Resolve branch and base images to a commit and digests, and build again
     Update(Update),
+    /// Start a strategy on the engine and wait until it answers
+    #[cfg(feature = "engine")]
+    Up(Up),
     /// Show all strategies in a table
     List(List),
     /// Show one strategy: every value, and where it comes from
@@ -96,6 +99,35 @@ pub struct Update {
     /// Overwrite files that were edited by hand
     #[arg(long)]
     pub force: bool,
+}
+
+#[cfg(feature = "engine")]
+#[derive(Debug, Args)]
+pub struct Chosen {
+    /// A preset's file, its name in `presets`, or an output directory
+    #[arg(value_name = "PRESET")]
+    pub preset: Utf8PathBuf,
+    /// Output directory [default: deploy/NAME]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<Utf8PathBuf>,
+    /// Overwrite files that were edited by hand
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub deny: Deny,
+}
+
+#[cfg(feature = "engine")]
+#[derive(Debug, Args)]
+pub struct Up {
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// Seconds to wait for the first answer [default: what the model's size asks for]
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u32>,
+    /// Do not wait until it answers
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,10 @@ mod output;
 mod plan;
 mod schema;
 mod show;
+#[cfg(feature = "engine")]
+mod strategy;
+#[cfg(feature = "engine")]
+mod up;
 mod update;
 mod verify;
 
@@ -47,6 +51,17 @@ pub enum Failure {
     Output(#[from] io::Error),
     #[error("{0}")]
     File(String),
+    #[cfg(feature = "engine")]
+    #[error("{0}\nhelp: {help}", help = .0.help())]
+    Engine(#[from] crate::engine::EngineError),
+    /// llama-server ended.
+    #[cfg(feature = "engine")]
+    #[error("{}\nhelp: {}", .0.sentence(), .0.help())]
+    Server(crate::log::failure::Failure),
+    /// A reason that has an exit code of its own.
+    #[cfg(feature = "engine")]
+    #[error("{message}")]
+    Because { exit: Exit, message: String },
 }
 
 impl From<StoreError> for Failure {
@@ -64,6 +79,12 @@ impl Failure {
             Self::Edited(_) => Exit::Edited,
             Self::Unresolved(_) => Exit::Unresolved,
             Self::Output(_) | Self::File(_) => Exit::File,
+            #[cfg(feature = "engine")]
+            Self::Engine(_) => Exit::Engine,
+            #[cfg(feature = "engine")]
+            Self::Server(failure) => failure.exit(),
+            #[cfg(feature = "engine")]
+            Self::Because { exit, .. } => *exit,
         }
     }
 }
@@ -74,6 +95,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Build(args) => build::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Update(args) => update::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Up(args) => up::run(args, terminal),
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),

@@ -3,14 +3,15 @@
 //! labels, so that `docker compose ps`, `logs` and `down` find it.
 
 pub mod address;
-pub mod build;
+//BUILD
+pub mod compose;
 mod connect;
 pub mod container;
-pub mod context;
+//CONTEXT
 mod create;
 mod error;
 pub mod exec;
-pub mod facts;
+//FACTS
 pub mod image;
 pub mod interrupt;
 pub mod labels;

@@ -31,6 +31,8 @@ pub mod compile;
 pub mod render;
 
 // Edges.
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod git;
 pub mod gpu;
 pub mod registry;

@@ -68,12 +68,15 @@ impl Address {
         .collect();
         match places.iter().find(|place| (around.exists)(place)) {
             Some(socket) => Ok(Self::Unix(socket.clone())),
-            None => Err(EngineError::None { places: places.into_iter().map(String::from).collect() }),
+            None => {
+                Err(EngineError::None { places: places.into_iter().map(String::from).collect() })
+            }
         }
     }
 
     fn parse(given: &str, tls: Option<Utf8PathBuf>) -> Result<Self, EngineError> {
-        let wrong = |why: &str| EngineError::Address { given: given.to_owned(), why: why.to_owned() };
+        let wrong =
+            |why: &str| EngineError::Address { given: given.to_owned(), why: why.to_owned() };
         let (scheme, rest) = given.split_once("://").ok_or_else(|| wrong("it has no `://`"))?;
         if rest.is_empty() {
             return Err(wrong("nothing stands behind `://`"));
@@ -103,7 +106,8 @@ impl Address {
             why: format!("{why} in {meta}"),
         };
         let text = (around.read)(&meta).ok_or_else(|| wrong("there is nothing"))?;
-        let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| wrong("there is no JSON"))?;
+        let json: serde_json::Value =
+            serde_json::from_str(&text).map_err(|_| wrong("there is no JSON"))?;
         let host = json.pointer("/Endpoints/docker/Host").and_then(|host| host.as_str());
         let tls = config.join("contexts/tls").join(folder).join("docker");
         let tls = (around.exists)(&tls).then_some(tls);

@@ -37,7 +37,9 @@ pub async fn connect(address: Address) -> Result<Engine, EngineError> {
 
 fn open(address: &Address) -> Result<Docker, bollard::errors::Error> {
     match address {
-        Address::Unix(path) => Docker::connect_with_unix(path.as_str(), TIMEOUT, API_DEFAULT_VERSION),
+        Address::Unix(path) => {
+            Docker::connect_with_unix(path.as_str(), TIMEOUT, API_DEFAULT_VERSION)
+        }
         Address::Tcp(host) => {
             Docker::connect_with_http(&format!("tcp://{host}"), TIMEOUT, API_DEFAULT_VERSION)
         }

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{ContainerInspectResponse, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, ContainerUpdateBody, HealthStatusEnum};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder, RestartContainerOptionsBuilder, StartContainerOptions,
     StopContainerOptionsBuilder,
 };
 
-use super::create::{OneOff, body};
+use super::create::{OneOff, body, policy};
 use super::labels::{self, Identity};
 use super::{Engine, EngineError};
-use crate::plan::service::Service;
+use crate::plan::service::{Restart, Service};
 
 /// A container of ours, whoever started it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +59,22 @@ pub enum Health {
 
 impl Engine {
     /// Makes the service's container, not yet started.
-    pub async fn create(&self, service: &Service, identity: &Identity) -> Result<String, EngineError> {
-        self.create_named(&service.container(), body(service, identity, None)).await
+    pub async fn create(
+        &self,
+        service: &Service,
+        identity: &Identity,
+        restart: &Restart,
+    ) -> Result<String, EngineError> {
+        let body = body(service, identity, restart, None);
+        self.create_named(&service.container(), body).await
+    }
+
+    /// Gives a running container another restart policy.
+    pub async fn set_restart(&self, id: &str, restart: &Restart) -> Result<(), EngineError> {
+        let restart_policy = Some(policy(restart));
+        let body = ContainerUpdateBody { restart_policy, ..Default::default() };
+        let updated = self.docker.update_container(id, body).await;
+        updated.map_err(|error| EngineError::of("set the restart policy", error))
     }
 
     /// A container of the same image, mounts and GPUs for one command.
@@ -72,7 +86,7 @@ impl Engine {
         command: &[String],
     ) -> Result<String, EngineError> {
         let one_off = OneOff { name, command };
-        self.create_named(name, body(service, identity, Some(&one_off))).await
+        self.create_named(name, body(service, identity, &Restart::No, Some(&one_off))).await
     }
 
     async fn create_named(
@@ -128,8 +142,12 @@ impl Engine {
             .into_iter()
             .map(|summary| {
                 let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
-                let mut ports: Vec<u16> =
-                    summary.ports.unwrap_or_default().iter().filter_map(|p| p.public_port).collect();
+                let mut ports: Vec<u16> = summary
+                    .ports
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|p| p.public_port)
+                    .collect();
                 ports.dedup();
                 Found {
                     id: summary.id.unwrap_or_default(),

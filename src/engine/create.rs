@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, DeviceRequest, EndpointSettings, HealthConfig, HostConfig,
-    HostConfigLogConfig, Mount as ApiMount, MountType, NetworkingConfig, PortBinding,
+    HostConfigLogConfig, Mount as ApiMount, MountBindOptions, MountType, NetworkingConfig, PortBinding,
     ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
@@ -20,6 +20,7 @@ pub(super) struct OneOff<'a> {
 pub(super) fn body(
     service: &Service,
     identity: &Identity,
+    restart: &Restart,
     one_off: Option<&OneOff<'_>>,
 ) -> ContainerCreateBody {
     let port = format!("{}/tcp", service.port);
@@ -38,7 +39,7 @@ pub(super) fn body(
         stop_timeout: Some(i64::from(service.stop_grace_period_s)),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
-        host_config: Some(host(service, serves.then_some(port))),
+        host_config: Some(host(service, restart, serves.then_some(port))),
         networking_config: Some(NetworkingConfig {
             endpoints_config: Some(HashMap::from([(service.network(), endpoint)])),
         }),
@@ -62,7 +63,7 @@ fn health(service: &Service, serves: bool) -> HealthConfig {
     }
 }
 
-fn host(service: &Service, port: Option<String>) -> HostConfig {
+fn host(service: &Service, restart: &Restart, port: Option<String>) -> HostConfig {
     let bytes = |mib: Option<u32>| mib.map(|mib| i64::from(mib) << 20);
     let binding = PortBinding {
         host_ip: Some(service.publish.clone()),
@@ -72,16 +73,11 @@ fn host(service: &Service, port: Option<String>) -> HostConfig {
         ("max-size".to_owned(), format!("{}m", service.log_max_size_mib)),
         ("max-file".to_owned(), service.log_max_file.to_string()),
     ];
-    let serves = port.is_some();
     HostConfig {
         network_mode: Some(service.network()),
         port_bindings: port.map(|port| HashMap::from([(port, Some(vec![binding]))])),
         mounts: Some(service.mounts.iter().map(mount).collect()),
-        restart_policy: Some(if serves {
-            restart(&service.restart)
-        } else {
-            RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }
-        }),
+        restart_policy: Some(policy(restart)),
         memory: bytes(service.memory_mib),
         shm_size: bytes(service.shm_mib),
         ulimits: service.locks_memory.then(|| {
@@ -93,6 +89,7 @@ fn host(service: &Service, port: Option<String>) -> HostConfig {
             typ: Some("json-file".to_owned()),
             config: Some(HashMap::from(log)),
         }),
+        extra_hosts: Some(Vec::new()),
         init: Some(true),
         readonly_rootfs: Some(true),
         tmpfs: Some(HashMap::from([("/tmp".to_owned(), String::new())])),
@@ -108,6 +105,7 @@ fn mount(mount: &crate::plan::service::Mount) -> ApiMount {
         source: Some(mount.source.to_string()),
         target: Some(mount.target.clone()),
         read_only: Some(mount.read_only),
+        bind_options: Some(MountBindOptions::default()),
         ..Default::default()
     }
 }
@@ -122,7 +120,7 @@ fn devices(gpus: &[String]) -> DeviceRequest {
     }
 }
 
-fn restart(restart: &Restart) -> RestartPolicy {
+pub(super) fn policy(restart: &Restart) -> RestartPolicy {
     let (name, times) = match restart {
         Restart::No => (RestartPolicyNameEnum::NO, None),
         Restart::Always => (RestartPolicyNameEnum::ALWAYS, None),

@@ -63,7 +63,9 @@ impl EngineError {
             Self::Silent { why, .. } if why.contains("ermission denied") => {
                 "add this user to the engine's group (`docker`), or run it rootless"
             }
-            Self::Silent { .. } => "start the engine, or correct DOCKER_HOST; `composegen doctor` looks further",
+            Self::Silent { .. } => {
+                "start the engine, or correct DOCKER_HOST; `composegen doctor` looks further"
+            }
             Self::Gone { .. } => "look whether the engine still runs, and run this again",
             Self::Refused { .. } | Self::Local { .. } => "mend this and run it again",
         }

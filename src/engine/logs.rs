@@ -13,7 +13,11 @@ pub use lines::Lines;
 
 /// Output as it arrives.
 pub struct Output {
-    stream: Pin<Box<dyn Stream<Item = Result<bollard::container::LogOutput, bollard::errors::Error>> + Send>>,
+    stream: Pin<
+        Box<
+            dyn Stream<Item = Result<bollard::container::LogOutput, bollard::errors::Error>> + Send,
+        >,
+    >,
     lines: Lines,
 }
 
@@ -39,10 +43,7 @@ impl Engine {
         let tail = tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
         let options =
             LogsOptionsBuilder::new().stdout(true).stderr(true).follow(follow).tail(&tail).build();
-        Output {
-            stream: Box::pin(self.docker.logs(id, Some(options))),
-            lines: Lines::default(),
-        }
+        Output { stream: Box::pin(self.docker.logs(id, Some(options))), lines: Lines::default() }
     }
 
     /// The last lines, as they are now.

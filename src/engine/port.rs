@@ -7,7 +7,8 @@ use super::container::Found;
 
 /// The container that has published the port, but for those that will be replaced.
 pub fn publisher<'a>(port: u16, all: &'a [Found], ours: &[Found]) -> Option<&'a Found> {
-    all.iter().find(|found| found.ports.contains(&port) && !ours.iter().any(|own| own.id == found.id))
+    all.iter()
+        .find(|found| found.ports.contains(&port) && !ours.iter().any(|own| own.id == found.id))
 }
 
 /// Whether somebody on this machine listens there. What cannot be told counts as free: the engine has the last word.

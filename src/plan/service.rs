@@ -82,7 +82,9 @@ pub enum ServiceError {
     NoStrategy(String),
     #[error("`{name}` is `{value}`; write {form}, or unset it in the shell")]
     Variable { name: &'static str, value: String, form: &'static str },
-    #[error("`{0}` has no letter or digit to make a project's name of; set `container.project` in the preset")]
+    #[error(
+        "`{0}` has no letter or digit to make a project's name of; set `container.project` in the preset"
+    )]
     Project(Utf8PathBuf),
 }
 
@@ -156,7 +158,8 @@ impl Service {
             models,
             model,
             start_period_s: values.seconds("START_PERIOD", compose.start_period_s)?,
-            stop_grace_period_s: values.seconds("STOP_GRACE_PERIOD", compose.stop_grace_period_s)?,
+            stop_grace_period_s: values
+                .seconds("STOP_GRACE_PERIOD", compose.stop_grace_period_s)?,
             restart: restart(&container.restart),
             user: container.user.clone(),
             memory_mib: container.memory_limit_mib,
@@ -245,7 +248,11 @@ fn project(
     let plain: String =
         lower.chars().filter(|c| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-')).collect();
     let plain = plain.trim_start_matches(['_', '-']);
-    if plain.is_empty() { Err(ServiceError::Project(directory.to_owned())) } else { Ok(plain.to_owned()) }
+    if plain.is_empty() {
+        Err(ServiceError::Project(directory.to_owned()))
+    } else {
+        Ok(plain.to_owned())
+    }
 }
 
 /// A path of the compose file on the host.
