@@ -17,7 +17,7 @@ const AFTER: &str = "Exit codes: 0 done, 1 preset rejected, 2 usage, 3 out of da
 (docs/exit-codes.md), 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value of it exists in a run")]
+#[allow(clippy::large_enum_variant, reason = "one value of it exists in a run")]
 pub enum Command {
     /// Write Dockerfile, docker-compose.yml, entrypoint and .env files for presets
     Build(Build),
@@ -250,6 +250,14 @@ pub struct Plan {
     /// Do not plan alternatives
     #[arg(long)]
     pub only: bool,
+    /// Ask the image's own llama.cpp about the plan and its neighbours, on GPUs that need not be there
+    #[cfg(feature = "engine")]
+    #[arg(long)]
+    pub exact: bool,
+    /// Image to ask [default: the preset's]
+    #[cfg(feature = "engine")]
+    #[arg(long, value_name = "IMAGE", requires = "exact")]
+    pub image: Option<String>,
     #[command(flatten)]
     pub output: Output,
 }

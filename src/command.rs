@@ -11,6 +11,8 @@ mod manual;
 mod ot;
 mod output;
 mod plan;
+#[cfg(feature = "engine")]
+mod probe;
 mod schema;
 mod show;
 #[cfg(feature = "engine")]
@@ -100,6 +102,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Probe(args) => probe::run(args, terminal),
         Command::Estimate(args) => estimate::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),

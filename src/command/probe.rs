@@ -100,7 +100,7 @@ fn subject(args: &cli::Probe, terminal: &mut Terminal) -> Result<Subject, Failur
         file,
         gpus: host.gpus,
         words,
-        image: args.image.clone().unwrap_or_else(|| strategy.image.name.clone()),
+        image: args.image.clone().unwrap_or_else(|| strategy.image.name.to_string()),
     })
 }
 
@@ -108,10 +108,10 @@ fn text(report: &Report<'_>, ours: &Estimate, gpus: &[Gpu]) -> String {
     let mut rows = Vec::new();
     for row in report.devices {
         let device = ours.devices.iter().find(|device| device.name == row.name);
-        let estimate = device.map_or(
-            [ours.host.model, ours.host.context, ours.host.compute],
-            |device| [device.model, device.context, device.compute],
-        );
+        let estimate = device
+            .map_or([ours.host.model, ours.host.context, ours.host.compute], |device| {
+                [device.model, device.context, device.compute]
+            });
         let free = ours.devices.iter().position(|device| device.name == row.name);
         let free = free.and_then(|i| gpus.get(i)).map(|gpu| gpu.free.0 >> 20);
         let [model, context, compute] = estimate.map(|bytes| bytes.0 >> 20);

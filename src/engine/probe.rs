@@ -1,6 +1,7 @@
 //! A container in which llama.cpp is asked for memory: without network and GPUs, with a header for a model.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
@@ -12,6 +13,9 @@ use crate::probe::{Answer, DIRECTORY, Question};
 
 /// Seconds after which it ends by itself, and the engine removes it: also where nobody is left to do so.
 const LIVES: &str = "900";
+
+/// How long one dry run may take, on a machine that is busy.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// The label by which a probe's container is known.
 const LABEL: &str = "dev.composegen.probe";
@@ -73,8 +77,14 @@ impl Engine {
 
     /// One dry run: a fraction of a second.
     pub async fn ask(&self, id: &str, question: &Question) -> Result<Answer, EngineError> {
-        let said = self.exec_with(id, question.command(), question.environment()).await?;
-        Ok(Answer::read(&said.text))
+        let said = self.exec_with(id, question.command(), question.environment());
+        match tokio::time::timeout(LONGEST, said).await {
+            Ok(said) => Ok(Answer::read(&said?.text)),
+            Err(_) => Err(EngineError::Gone {
+                doing: "ask llama.cpp for its memory plan".to_owned(),
+                why: format!("it did not answer within {} seconds", LONGEST.as_secs()),
+            }),
+        }
     }
 }
 
