@@ -15,7 +15,7 @@ pub(crate) const BASE: &str = "composegen/base:trixie";
 pub(crate) struct Engine {
     pub(crate) name: &'static str,
     /// `DOCKER_HOST`; absent: what the CLI takes by itself.
-    host: Option<String>,
+    pub(crate) host: Option<String>,
 }
 
 impl Engine {
@@ -77,6 +77,20 @@ impl Engine {
             let (_, end) = lines.split_at(lines.len().saturating_sub(40));
             panic!("the build failed on `{}`:\n{}", self.name, end.join("\n"))
         })
+    }
+
+    /// The image with llama.cpp that `.ci/cpu-image` makes, if it was made.
+    pub(crate) fn cpu_image(&self) -> Option<String> {
+        let list =
+            self.run(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "composegen/cpu"]);
+        let found = String::from_utf8(list).unwrap().lines().next().map(str::to_owned);
+        let needed = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
+        assert!(
+            found.is_some() || !needed,
+            "engine `{}` has no image composegen/cpu; run `.ci/cpu-image --engine HOST`",
+            self.name
+        );
+        found
     }
 
     /// A name for an image of one test, which is removed in the end.

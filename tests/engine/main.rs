@@ -9,6 +9,8 @@
 
 mod dockerfile;
 mod engine;
+#[cfg(feature = "engine")]
+mod probe;
 mod project;
 mod repository;
 mod tools;
@@ -24,7 +26,13 @@ use engine::Engine;
 type Case = (&'static str, fn(&Engine));
 
 fn main() -> ExitCode {
-    let cases: Vec<Case> = [dockerfile::CASES, words::CASES].concat();
+    let cases: Vec<Case> = [
+        dockerfile::CASES,
+        words::CASES,
+        #[cfg(feature = "engine")]
+        probe::CASES,
+    ]
+    .concat();
     let mut trials = Vec::new();
     let mut skipped = 0;
     for engine in Engine::all() {
