@@ -8,17 +8,17 @@
 #[path = "oracle/rows.rs"]
 mod rows;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use composegen::gguf::{self, Model};
-use composegen::hardware::Gpu;
 use composegen::plan::memory::{Estimate, Request, estimate};
 use composegen::units::Bytes;
 
-use rows::{RIGS, Row, find, gpus};
+use rows::{Measured, RIGS, Row, find, gpus};
 
 /// Differences of one row, in MiB, estimated minus measured.
 struct Case {

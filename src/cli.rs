@@ -28,6 +28,21 @@ pub enum Command {
     /// Start a strategy on the engine and wait until it answers
     #[cfg(feature = "engine")]
     Up(Up),
+    /// Stop a strategy and remove its container
+    #[cfg(feature = "engine")]
+    Down(Running),
+    /// Stop a strategy and start it again as it is
+    #[cfg(feature = "engine")]
+    Restart(Running),
+    /// Print what a strategy's server says
+    #[cfg(feature = "engine")]
+    Logs(Logs),
+    /// Show what runs, how it is, and what it takes
+    #[cfg(feature = "engine")]
+    Status(Status),
+    /// Run one command in a strategy's image: llama-bench, llama-fit-params, or the server with other flags
+    #[cfg(feature = "engine")]
+    Run(Run),
     /// Show all strategies in a table
     List(List),
     /// Show one strategy: every value, and where it comes from
@@ -66,6 +81,10 @@ pub struct Build {
     /// Overwrite files that were edited by hand
     #[arg(long)]
     pub force: bool,
+    /// Build the image on the engine, too
+    #[cfg(feature = "engine")]
+    #[arg(long)]
+    pub image: bool,
     #[command(flatten)]
     pub deny: Deny,
 }
@@ -128,6 +147,49 @@ pub struct Up {
     /// Do not wait until it answers
     #[arg(long)]
     pub no_wait: bool,
+}
+
+#[cfg(feature = "engine")]
+#[derive(Debug, Args)]
+pub struct Running {
+    /// A preset's file, its name in `presets`, or an output directory [default: the current directory]
+    #[arg(value_name = "PRESET")]
+    pub preset: Option<Utf8PathBuf>,
+    /// Output directory [default: deploy/NAME]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<Utf8PathBuf>,
+}
+
+#[cfg(feature = "engine")]
+#[derive(Debug, Args)]
+pub struct Logs {
+    #[command(flatten)]
+    pub running: Running,
+    /// Go on until the server ends
+    #[arg(long, short)]
+    pub follow: bool,
+    /// The last lines only
+    #[arg(long, short = 'n', value_name = "LINES")]
+    pub tail: Option<u32>,
+}
+
+#[cfg(feature = "engine")]
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub running: Running,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[cfg(feature = "engine")]
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// A program of the image and its arguments; of flags alone, llama-server's
+    #[arg(last = true, required = true, value_name = "ARGS")]
+    pub command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

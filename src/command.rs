@@ -2,8 +2,12 @@
 
 mod build;
 mod check;
+#[cfg(feature = "engine")]
+mod down;
 mod estimate;
 mod explain;
+#[cfg(feature = "engine")]
+mod image;
 mod inspect;
 mod list;
 mod machine;
@@ -13,8 +17,12 @@ mod output;
 mod plan;
 #[cfg(feature = "engine")]
 mod probe;
+#[cfg(feature = "engine")]
+mod run;
 mod schema;
 mod show;
+#[cfg(feature = "engine")]
+mod status;
 #[cfg(feature = "engine")]
 mod strategy;
 #[cfg(feature = "engine")]
@@ -99,6 +107,16 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Update(args) => update::run(args, terminal),
         #[cfg(feature = "engine")]
         Command::Up(args) => up::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Down(args) => down::down(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Restart(args) => down::restart(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Logs(args) => down::logs(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Status(args) => status::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Run(args) => run::run(args, terminal),
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),

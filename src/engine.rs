@@ -3,15 +3,16 @@
 //! labels, so that `docker compose ps`, `logs` and `down` find it.
 
 pub mod address;
-//BUILD
+pub mod build;
 pub mod compose;
 mod connect;
 pub mod container;
-//CONTEXT
+pub mod context;
 mod create;
 mod error;
 pub mod exec;
-//FACTS
+pub mod facts;
+mod file;
 pub mod image;
 pub mod interrupt;
 pub mod labels;

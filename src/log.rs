@@ -2,6 +2,7 @@
 //! out; where the lines come from is not known here.
 
 pub mod failure;
+pub mod metrics;
 pub mod progress;
 
 /// The line without the time and the level that llama-server puts before it: `0.00.016.733 I srv ...`.

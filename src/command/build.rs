@@ -31,6 +31,11 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
     for line in unpinned(&made.plan) {
         writeln!(terminal.err, "note: {line}")?;
     }
+    #[cfg(feature = "engine")]
+    if args.image {
+        super::image::build(&made, &out, terminal)?;
+    }
+    drop(written);
     Ok(())
 }
 

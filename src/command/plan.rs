@@ -8,7 +8,9 @@ mod write;
 
 use std::io::{Error, Write as _};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
+#[cfg(feature = "engine")]
+use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::estimate::{Device, devices};
@@ -36,8 +38,10 @@ pub(super) struct Case {
     granularity: Granularity,
     layers: Vec<Option<u32>>,
     /// The model's first file.
+    #[cfg(feature = "engine")]
     file: Utf8PathBuf,
     /// The image that will run it, where a preset says so.
+    #[cfg(feature = "engine")]
     image: Option<String>,
 }
 
@@ -133,6 +137,7 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     let mut machine = host(&args.machine, terminal)?;
     let mut request = Request { flash_attn: FlashAttention::On, ..Request::default() };
     let mut file = args.model.clone();
+    #[cfg(feature = "engine")]
     let mut image = None;
     if let Some(preset) = &args.preset {
         let mut library = Library::new(&load);
@@ -142,7 +147,10 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         report(&library.findings, &library.sources, false, terminal)?;
         if let Some(strategy) = Strategy::new(&resolved, None) {
             request = of_strategy(&strategy)?;
-            image = Some(strategy.image.name.to_string());
+            #[cfg(feature = "engine")]
+            {
+                image = Some(strategy.image.name.to_string());
+            }
             machine = machine.or_else(|| strategy.host.as_deref().cloned());
             file = file.or_else(|| {
                 let dir = Utf8Path::new(&strategy.container.models_dir);
@@ -180,7 +188,9 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         request,
         margin,
         granularity,
+        #[cfg(feature = "engine")]
         file,
+        #[cfg(feature = "engine")]
         image,
     })
 }

@@ -8,7 +8,6 @@ use super::build::{Made, make};
 use super::output::read_lock;
 use super::{Failure, here, preset_path};
 use crate::cli::Chosen;
-use crate::compile::Compiled;
 use crate::engine::{Address, Engine, address, connect};
 use crate::lock;
 use crate::plan::service::Service;
@@ -18,8 +17,6 @@ use crate::terminal::Terminal;
 
 /// Ready to be started; the directory is locked while this lives, so that no two runs are at it.
 pub(super) struct Ready {
-    #[expect(dead_code, reason = "BUILD")]
-    pub(super) made: Compiled,
     pub(super) service: Service,
     pub(super) held: store::Directory,
 }
@@ -67,7 +64,7 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
             "note: {name} comes from the shell, as Compose would take it: {value}"
         )?;
     }
-    Ok(Ready { made, service, held: written.held })
+    Ok(Ready { service, held: written.held })
 }
 
 /// Where `build` writes a preset by default.

@@ -4,6 +4,8 @@
 mod preflight;
 mod wait;
 
+pub(super) use preflight::image;
+
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -117,7 +119,7 @@ async fn launch(
 
 /// What has to be known and to hold before anything is changed.
 async fn before(engine: &Engine, service: &Service) -> Result<(Identity, Vec<Found>), Failure> {
-    let image = preflight::image(engine, service).await?;
+    let image = image(engine, service).await?;
     let old = engine.find_service(service).await?;
     preflight::port(engine, service, &old).await?;
     let hash = Compose::find()
@@ -139,7 +141,10 @@ async fn start(
     engine.ensure_network(service).await?;
     let restart = if unattended { &service.restart } else { &Restart::No };
     let started = match engine.create(service, identity, restart).await {
-        Ok(id) => engine.start(&id).await.map(|()| id),
+        Ok(id) => {
+            preflight::entrypoint(engine, service, &id).await?;
+            engine.start(&id).await.map(|()| id)
+        }
         Err(error) => Err(error),
     };
     started.map_err(|error| {

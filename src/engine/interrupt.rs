@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Takes the signals from the moment it is made; what arrives while nobody waits is kept.
 pub struct Interrupt {
-    interrupt: Signal,
+    ctrl_c: Signal,
     terminate: Signal,
     hangup: Signal,
 }
@@ -14,7 +14,7 @@ pub struct Interrupt {
 impl Interrupt {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
+            ctrl_c: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
         })
@@ -23,7 +23,7 @@ impl Interrupt {
     /// Until one of them arrives.
     pub async fn wait(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
+            _ = self.ctrl_c.recv() => {}
             _ = self.terminate.recv() => {}
             _ = self.hangup.recv() => {}
         }

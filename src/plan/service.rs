@@ -37,6 +37,8 @@ pub struct Service {
     pub image: String,
     /// `NAME=value`, in order.
     pub environment: Vec<String>,
+    /// How many of them, from the first, the entrypoint is to read.
+    pub passed_on: usize,
     /// Address on the host.
     pub publish: String,
     pub port: u16,
@@ -152,6 +154,7 @@ impl Service {
             directory: directory.to_owned(),
             image: compose.image.clone(),
             environment: lines,
+            passed_on: compose.variables.len(),
             publish: container.publish.clone(),
             port,
             mounts,

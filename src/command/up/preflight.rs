@@ -64,13 +64,48 @@ fn first(path: &Utf8Path) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn image(engine: &Engine, service: &Service) -> Result<Image, Failure> {
+pub(in crate::command) async fn image(
+    engine: &Engine,
+    service: &Service,
+) -> Result<Image, Failure> {
     let name = &service.image;
     engine.image(name).await?.ok_or_else(|| Failure::Because {
         exit: Exit::Image,
         message: format!(
             "the engine at {} has no image `{name}`\nhelp: `composegen build {} --image` makes it",
             engine.address, service.strategy
+        ),
+    })
+}
+
+/// An image that was built for other strategies has an entrypoint that passes over what it does not know.
+pub(super) async fn entrypoint(
+    engine: &Engine,
+    service: &Service,
+    container: &str,
+) -> Result<(), Failure> {
+    let script = engine.read_file(container, "/usr/local/bin/entrypoint").await?;
+    let ignored: Vec<&str> = service
+        .environment
+        .iter()
+        .take(service.passed_on)
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, value)| {
+            *name != "STRATEGY" && !value.is_empty() && !script.contains(&format!("${{{name}"))
+        })
+        .map(|(name, _)| name)
+        .collect();
+    if ignored.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Because {
+        exit: Exit::Image,
+        message: format!(
+            "the image `{}` was built for other strategies and would ignore {}\nhelp: `composegen build {} --image` \
+             builds it for this one; only the last layer is new",
+            service.image,
+            ignored.join(", "),
+            service.strategy
         ),
     })
 }
