@@ -96,6 +96,9 @@ fn archive(directory: &str, headers: &[Header]) -> std::io::Result<Vec<u8>> {
         entry.set_entry_type(kind);
         entry.set_mode(mode);
         entry.set_size(size as u64);
+        entry.set_uid(0);
+        entry.set_gid(0);
+        entry.set_mtime(0);
         entry
     };
     let mut folder = entry(tar::EntryType::Directory, 0o777, 0);
