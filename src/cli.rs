@@ -43,6 +43,9 @@ pub enum Command {
     /// Run one command in a strategy's image: llama-bench, llama-fit-params, or the server with other flags
     #[cfg(feature = "engine")]
     Run(Run),
+    /// Look whether this machine has what building and running takes
+    #[cfg(feature = "engine")]
+    Doctor(Doctor),
     /// Show all strategies in a table
     List(List),
     /// Show one strategy: every value, and where it comes from
@@ -190,6 +193,16 @@ pub struct Run {
     /// A program of the image and its arguments; of flags alone, llama-server's
     #[arg(last = true, required = true, value_name = "ARGS")]
     pub command: Vec<String>,
+}
+
+#[cfg(feature = "engine")]
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// A preset to look at the machine for: its image, models and GPUs
+    #[arg(value_name = "PRESET")]
+    pub preset: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Debug, Args)]

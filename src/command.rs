@@ -3,6 +3,8 @@
 mod build;
 mod check;
 #[cfg(feature = "engine")]
+mod doctor;
+#[cfg(feature = "engine")]
 mod down;
 mod estimate;
 mod explain;
@@ -117,6 +119,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Status(args) => status::run(args, terminal),
         #[cfg(feature = "engine")]
         Command::Run(args) => run::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Doctor(args) => doctor::run(args, terminal),
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),

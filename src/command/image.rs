@@ -17,8 +17,7 @@ use crate::engine::{Engine, run as block_on};
 use crate::exit::Exit;
 use crate::lock;
 use crate::plan::Plan;
-use crate::plan::image::Commit;
-use crate::plan::image::{Backend, CpuKernels};
+use crate::plan::image::{Backend, Commit, CpuKernels};
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 
@@ -61,7 +60,7 @@ async fn run(
         facts.version,
         context.files().len()
     )?;
-    let build = Build {
+    let wanted = Build {
         context,
         target: "server".to_owned(),
         tag: plan.compose.image.clone(),
@@ -69,8 +68,8 @@ async fn run(
         labels: labels(plan, &Digest::of(&lock)),
     };
     let mut unsaid = None;
-    let id = engine
-        .build(build, &mut |event| {
+    let built = engine
+        .build(wanted, &mut |event| {
             if let Err(error) = tell(&event, terminal) {
                 unsaid.get_or_insert(error);
             }
@@ -79,16 +78,16 @@ async fn run(
     if let Some(error) = unsaid {
         return Err(Failure::Output(error));
     }
-    match id {
+    match built {
         Built::Done { cached, done } => {
             let image = engine.image(&plan.compose.image).await?;
             let image = image.ok_or_else(|| Failure::Because {
                 exit: Exit::BuildFailed,
-                message: format!("the engine id `{}` and does not have it", plan.compose.image),
+                message: format!("the engine built `{}` and does not have it", plan.compose.image),
             })?;
             writeln!(
                 terminal.err,
-                "id {} ({}): {done} steps, {cached} more from the cache",
+                "built {} ({}): {done} steps, {cached} more from the cache",
                 plan.compose.image,
                 Bytes(image.bytes)
             )?;

@@ -4,7 +4,7 @@
 mod preflight;
 mod wait;
 
-pub(super) use preflight::image;
+pub(super) use preflight::{image, model};
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::terminal::Terminal;
 
 pub(super) fn run(args: &Up, terminal: &mut Terminal) -> Result<(), Failure> {
     let ready = ready(&args.chosen, terminal)?;
-    preflight::model(&ready.service)?;
+    model(&ready.service)?;
     block_on(up(&ready, args, terminal))?
 }
 

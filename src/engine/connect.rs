@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 
-use super::error::chain;
+use super::error::deepest;
 use super::{Address, Engine, EngineError};
 
 /// Seconds for one answer. A build's and a log's stream may be silent for longer: they have no such bound.
@@ -27,11 +27,11 @@ pub fn run<T>(future: impl Future<Output = T>) -> io::Result<T> {
 /// Connects, and asks for the version that both sides speak.
 pub async fn connect(address: Address) -> Result<Engine, EngineError> {
     let silent = |why: String| EngineError::Silent { address: address.clone(), why };
-    let docker = open(&address).map_err(|error| silent(chain(&error)))?;
+    let docker = open(&address).map_err(|error| silent(deepest(&error)))?;
     let docker = tokio::time::timeout(FIRST, docker.negotiate_version())
         .await
         .map_err(|_| silent(format!("it was silent for {} seconds", FIRST.as_secs())))?
-        .map_err(|error| silent(chain(&error)))?;
+        .map_err(|error| silent(deepest(&error)))?;
     Ok(Engine { docker, address })
 }
 

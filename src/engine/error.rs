@@ -85,3 +85,12 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// What is at the bottom of an error: the system's own words.
+pub(super) fn deepest(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(next) = at.source() {
+        at = next;
+    }
+    at.to_string()
+}

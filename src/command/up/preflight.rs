@@ -11,7 +11,7 @@ use crate::log::failure::{Failure as Ended, Trouble};
 use crate::plan::service::Service;
 
 /// The model's files are there, all parts, each as long as its header says.
-pub(super) fn model(service: &Service) -> Result<(), Failure> {
+pub(in crate::command) fn model(service: &Service) -> Result<(), Failure> {
     let Some(path) = &service.model else { return Ok(()) };
     let wrong = |file: String, trouble| Err(Failure::Server(Ended::ModelFile { file, trouble }));
     let beside = |name: &str| path.with_file_name(name).into_string();
