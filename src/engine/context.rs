@@ -42,6 +42,8 @@ impl Context {
             let about = fs::symlink_metadata(&full)?;
             let mut header = Header::new_gnu();
             header.set_mtime(0);
+            header.set_uid(0);
+            header.set_gid(0);
             if about.is_symlink() {
                 header.set_entry_type(EntryType::Symlink);
                 header.set_size(0);
