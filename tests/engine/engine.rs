@@ -79,20 +79,6 @@ impl Engine {
         })
     }
 
-    /// The image with llama.cpp that `.ci/cpu-image` makes, if it was made.
-    pub(crate) fn cpu_image(&self) -> Option<String> {
-        let list =
-            self.run(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "composegen/cpu"]);
-        let found = String::from_utf8(list).unwrap().lines().next().map(str::to_owned);
-        let needed = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
-        assert!(
-            found.is_some() || !needed,
-            "engine `{}` has no image composegen/cpu; run `.ci/cpu-image --engine HOST`",
-            self.name
-        );
-        found
-    }
-
     /// A name for an image of one test, which is removed in the end.
     pub(crate) fn image(&self) -> Image<'_> {
         static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -4,13 +4,13 @@ use std::process::{Command, Output};
 
 use crate::Case;
 use crate::engine::Engine;
-use crate::tools;
+use crate::{strategy, tools};
 
 pub(crate) const CASES: &[Case] = &[("probe::asks_and_leaves_nothing", asks_and_leaves_nothing)];
 
 /// One after the other: each looks whether a container is left.
 fn asks_and_leaves_nothing(engine: &Engine) {
-    let Some(image) = engine.cpu_image() else { return };
+    let image = strategy::image(engine).unwrap();
     llama_cpp_says_what_it_takes(engine, &image);
     what_it_refuses_is_shown(engine, &image);
     interrupted_it_leaves_nothing(engine, &image);
