@@ -18,6 +18,8 @@ mod ot;
 mod output;
 mod plan;
 #[cfg(feature = "engine")]
+mod probe;
+#[cfg(feature = "engine")]
 mod run;
 mod schema;
 mod show;
@@ -122,6 +124,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Probe(args) => probe::run(args, terminal),
         Command::Estimate(args) => estimate::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),

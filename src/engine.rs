@@ -19,6 +19,7 @@ pub mod labels;
 pub mod logs;
 mod network;
 pub mod port;
+pub mod probe;
 
 pub use address::Address;
 pub use connect::{connect, run};

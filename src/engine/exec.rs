@@ -14,11 +14,23 @@ pub struct Said {
 
 impl Engine {
     pub async fn exec(&self, id: &str, command: &[&str]) -> Result<Said, EngineError> {
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        self.exec_with(id, command, Vec::new()).await
+    }
+
+    /// `environment` is added to the container's, as `NAME=value`.
+    pub async fn exec_with(
+        &self,
+        id: &str,
+        command: Vec<String>,
+        environment: Vec<String>,
+    ) -> Result<Said, EngineError> {
         let of = |error| EngineError::of("run a command in the container", error);
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            cmd: Some(command.iter().map(|word| (*word).to_owned()).collect()),
+            cmd: Some(command),
+            env: Some(environment),
             ..Default::default()
         };
         let made = self.docker.create_exec(id, options).await.map_err(of)?;

@@ -11,6 +11,7 @@ mod dockerfile;
 mod engine;
 mod faults;
 mod images;
+mod probe;
 mod project;
 mod proxy;
 mod repository;
@@ -30,7 +31,7 @@ type Case = (&'static str, fn(&Engine));
 
 fn main() -> ExitCode {
     let plain: Vec<Case> = [dockerfile::CASES, words::CASES, images::CASES].concat();
-    let served: Vec<Case> = [serving::CASES, faults::CASES].concat();
+    let served: Vec<Case> = [serving::CASES, faults::CASES, probe::CASES].concat();
     let mut trials = Vec::new();
     let strict = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
     let mut add = |cases: &[Case], engine: &Engine, ready: Result<(), String>| {

@@ -30,7 +30,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("git", &["ground"]),
     ("registry", &["ground"]),
     ("gpu", &["ground", "hardware"]),
-    ("engine", &["ground", "log", "plan"]),
+    ("engine", &["ground", "log", "plan", "probe"]),
     ("terminal", &["ground"]),
     ("cli", &[]),
 ];
