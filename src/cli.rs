@@ -28,6 +28,8 @@ pub enum Command {
     List(List),
     /// Show one strategy: every value, and where it comes from
     Show(Show),
+    /// Write what a program needs to use the running server
+    Client(Client),
     /// Find which layers and experts go to which device
     Plan(Plan),
     /// Compute what llama-server will take of each device
@@ -167,6 +169,45 @@ pub struct Man {
     /// Directory to write to
     #[arg(value_name = "DIR")]
     pub dir: Utf8PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+pub struct Client {
+    #[command(subcommand)]
+    pub action: Option<ClientAction>,
+    /// Which program; `composegen client list` names them
+    #[arg(required = true, value_name = "NAME")]
+    pub name: Option<String>,
+    /// A preset's file, or its name in `presets`
+    #[arg(required = true, value_name = "PRESET")]
+    pub preset: Option<Utf8PathBuf>,
+    /// Directory to write to [default: clients/PRESET/NAME]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<Utf8PathBuf>,
+    /// Print the files and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the server is [default: where the preset publishes it on this machine]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Variable that holds the key [default: `LLAMA_API_KEY` where the preset has a key file]
+    #[arg(long, value_name = "NAME")]
+    pub key_env: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ClientAction {
+    /// Name the programs that can be configured
+    List(ClientList),
+}
+
+#[derive(Debug, Args)]
+pub struct ClientList {
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod client;
 mod estimate;
 mod explain;
 mod inspect;
@@ -26,6 +27,7 @@ use crate::exit::Exit;
 use crate::store::StoreError;
 use crate::terminal::{self, Terminal};
 
+pub use client::artifacts as client_artifacts;
 pub use explain::page as codes_page;
 
 /// Why a command ended before it was done.
@@ -76,6 +78,7 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Update(args) => update::run(args, terminal),
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
+        Command::Client(args) => client::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
         Command::Estimate(args) => estimate::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
