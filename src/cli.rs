@@ -16,7 +16,6 @@ const AFTER: &str = "Exit codes: 0 done, 1 preset rejected, 2 usage, 3 out of da
 5 out of memory, 6 edited by hand, 7 file, 8 unresolved.";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value of it exists in a run")]
 pub enum Command {
     /// Write Dockerfile, docker-compose.yml, entrypoint and .env files for presets
     Build(Build),

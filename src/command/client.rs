@@ -55,9 +55,10 @@ pub(super) fn run(args: &cli::Client, terminal: &mut Terminal) -> Result<(), Fai
         steps: client.steps(&connection, out.as_str()).map_err(refused)?,
         notes: client.notes(&connection),
     };
-    let changed = match args.dry_run {
-        true => None,
-        false => Some(written::write(client, &out, &files, &inputs, terminal)?),
+    let changed = if args.dry_run {
+        None
+    } else {
+        Some(written::write(client, &out, &files, &inputs, terminal)?)
     };
     match args.output.format {
         Format::Json => {
@@ -77,10 +78,10 @@ fn connect(
 ) -> Result<Connection, Failure> {
     let strategy = Strategy::new(resolved, None)
         .ok_or_else(|| Failure::Rejected("the preset names no model".to_owned()))?;
-    Connection::new(&strategy, &resolved.preset, url, key).map_err(failure)
+    Connection::new(&strategy, &resolved.preset, url, key).map_err(|error| failure(&error))
 }
 
-fn failure(error: ClientError) -> Failure {
+fn failure(error: &ClientError) -> Failure {
     let message = format!("{error}\n{}", error.help());
     match error {
         ClientError::Url { .. } | ClientError::KeyName => Failure::Usage { message },
@@ -94,7 +95,7 @@ pub fn artifacts(
     connection: &Connection,
     inputs: &[Utf8PathBuf],
 ) -> Result<Vec<Artifact>, Failure> {
-    client.check(connection).map_err(failure)?;
+    client.check(connection).map_err(|error| failure(&error))?;
     let mut header = vec![format!("Made by composegen {} from", env!("CARGO_PKG_VERSION"))];
     header.extend(inputs.iter().map(|input| format!("  {input}")));
     header.push(format!(
