@@ -80,6 +80,20 @@ impl Strategy {
         })
     }
 
+    /// llama-server's flags and values, as the entrypoint passes them: without the model, and without `left_out`.
+    pub fn args_without(&self, left_out: &[&str]) -> Vec<String> {
+        let mut words: Vec<String> = Vec::new();
+        for setting in self.settings.iter().filter(|s| !left_out.contains(&s.emit.on)) {
+            match (setting.boolean, setting.word.as_str()) {
+                (true, "true") => words.push(setting.emit.on.to_owned()),
+                (true, _) => words.extend(setting.emit.off.map(str::to_owned)),
+                (false, word) => words.extend([setting.emit.on.to_owned(), word.to_owned()]),
+            }
+        }
+        words.extend(self.extra_args.iter().cloned());
+        words
+    }
+
     /// The word llama-server gets for a flag, if the strategy sets it.
     pub fn word(&self, flag: &str) -> Option<&str> {
         self.settings.iter().find(|s| s.emit.on == flag).map(|s| s.word.as_str())

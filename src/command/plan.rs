@@ -177,15 +177,7 @@ fn of_strategy(strategy: &Strategy) -> Result<Request, Failure> {
         "--n-cpu-ffn",
         "--fit",
     ];
-    let mut words: Vec<String> = Vec::new();
-    for setting in strategy.settings.iter().filter(|s| !PLACES.contains(&s.emit.on)) {
-        match (setting.boolean, setting.word.as_str()) {
-            (true, "true") => words.push(setting.emit.on.to_owned()),
-            (true, _) => words.extend(setting.emit.off.map(str::to_owned)),
-            (false, word) => words.extend([setting.emit.on.to_owned(), word.to_owned()]),
-        }
-    }
-    words.extend(strategy.extra_args.iter().cloned());
+    let words = strategy.args_without(&PLACES);
     Request::from_args(&words).map_err(|error| Failure::Usage { message: error.to_string() })
 }
 
