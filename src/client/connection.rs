@@ -119,7 +119,7 @@ fn slot(strategy: &Strategy, preset: &Preset) -> Result<(u64, u64), ClientError>
     let fixed = number(strategy, "--parallel");
     let slots = fixed.unwrap_or(AUTO_SLOTS);
     let shared = fixed.is_none() || strategy.word("--kv-unified") == Some("true");
-    let cap = number(strategy, "--kv-unified-per-slot").filter(|_| shared);
+    let cap = number(strategy, "--kv-unified-per-slot");
     let trained = value(&preset.model.context_length).and_then(|n| u64::try_from(*n).ok());
     let total = number(strategy, "--ctx-size").or(cap.map(|cap| cap * slots)).or(trained);
     let total = total.ok_or(ClientError::NoContext)?;
