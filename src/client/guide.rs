@@ -1,5 +1,7 @@
 //! What to do with the files of a client, and what to know before: the lines that the command prints.
 
+use camino::Utf8Path;
+
 use super::Client;
 use super::connection::{Connection, NO_KEY};
 use crate::quote::{Refused, shell};
@@ -11,13 +13,11 @@ const CLAUDE_CODE_SLOT: u64 = 48 << 10;
 impl Client {
     /// One step a line: a command to run, or where to put what. `dir` is where the files are, as the user can type it.
     pub fn steps(self, connection: &Connection, dir: &str) -> Result<Vec<String>, Refused> {
-        let at = |file: &str| shell::encode(&format!("{dir}/{file}"));
+        let at = |file: &str| shell::encode(Utf8Path::new(dir).join(file).as_str());
         let name = &connection.name;
         let mut steps = Vec::new();
         if let (Some(key), true) = (&connection.key, self.wants_key_in_shell()) {
-            steps.push(format!(
-                "export {key}=...     # the server's key; read it from its file: \"$(cat KEYFILE)\""
-            ));
+            steps.push(format!("export {key}=\"$(cat KEYFILE)\"     # the file that the preset's `api_key_file` names"));
         }
         steps.extend(match self {
             Self::ClaudeCode => vec![
@@ -56,7 +56,7 @@ impl Client {
             }
             Self::Openai | Self::Anthropic => vec![
                 format!(". {}", at(&format!("{self}.sh"))?),
-                format!("or, for Compose and python-dotenv: {}", at(&format!("{self}.env"))?),
+                format!("or, as the `env_file` of a service in Compose: {}", at(&format!("{self}.env"))?),
             ],
         });
         Ok(steps)

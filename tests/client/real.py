@@ -59,7 +59,7 @@ class Server:
     def __init__(self, arguments, alias, key, work):
         self.port = free_port()
         self.name = f"composegen-client-{os.getpid()}-{secrets.token_hex(3)}"
-        command = ["docker", "run", "--detach", "--rm", "--name", self.name]
+        command = ["docker", "run", "--detach", "--name", self.name]
         command += ["--publish", f"127.0.0.1:{self.port}:8080", "--volume", f"{arguments.models}:/models:ro"]
         command += ["--env", f"MODEL={arguments.model}", "--env", "CTX_SIZE=8192", "--env", "LLAMA_PARALLEL=2"]
         template = f"{ROOT}/tests/client/tools.jinja:/tools.jinja:ro"
@@ -82,11 +82,15 @@ class Server:
                     return self
             except OSError:
                 time.sleep(0.5)
-        log = subprocess.run(["docker", "logs", self.name], capture_output=True, text=True, check=False)
-        self.__exit__()
-        sys.exit(f"the server did not start:\n{log.stdout}{log.stderr}")
+        self.__exit__("the server did not start")
+        sys.exit(1)
 
-    def __exit__(self, *_):
+    def __exit__(self, failed, *_):
+        if failed:
+            state = ["docker", "inspect", "--format", "{{.State.Status}}, exit {{.State.ExitCode}}", self.name]
+            for command in (state, ["docker", "logs", "--tail", "20", self.name]):
+                said = subprocess.run(command, capture_output=True, text=True, check=False)
+                print(said.stdout + said.stderr, file=sys.stderr)
         subprocess.run(["docker", "rm", "--force", self.name], check=False, capture_output=True)
 
 
@@ -125,7 +129,7 @@ def sourced(file, environment):
 
 def use_openai(what, url, key, model, output):
     """The model in the list, a chat, and an answer as long as the file allows, by the openai package."""
-    client = openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=600)
+    client = openai.OpenAI(base_url=url, api_key=key, timeout=600)
     check(f"{what}: the server lists the model", model in [m.id for m in client.models.list()])
     answer = client.chat.completions.create(model=model, messages=HELLO, max_tokens=output, stop=[" ", "\n", "!"])
     check(f"{what}: chat", answer.choices[0].message.content and answer.model == model, answer)
@@ -158,7 +162,7 @@ def openai_routes(what, client, model):
 
 def use_anthropic(what, url, key, model, output):
     """A message as long as the file allows, by the anthropic package. `key` is a keyword and its value."""
-    client = anthropic.Anthropic(base_url=url, max_retries=0, timeout=600, **key)
+    client = anthropic.Anthropic(base_url=url, timeout=600, **key)
     answer = client.messages.create(model=model, messages=HELLO, max_tokens=output, stop_sequences=[" ", "\n", "!"])
     check(f"{what}: message", answer.content[0].text and answer.usage.output_tokens > 0, answer)
     return client
