@@ -28,10 +28,13 @@ impl Client {
                 "run `Chat: Manage Language Models` in VS Code and open chatLanguageModels.json".to_owned(),
                 format!("add the entry of {} to the list in it", at("chatLanguageModels.json")?),
             ],
-            Self::LlamaVscode => vec![format!(
-                "copy the keys of {} into VS Code's settings.json (`Preferences: Open User Settings (JSON)`)",
-                at("llama-vscode.settings.json")?
-            )],
+            Self::LlamaVscode => vec![
+                format!(
+                    "copy the keys of {} into VS Code's settings.json (`Preferences: Open User Settings (JSON)`)",
+                    at("llama-vscode.settings.json")?
+                ),
+                "where an env was chosen in its menu, choose `Empty - no models`, which leaves it to the settings".to_owned(),
+            ],
             Self::Continue => vec![format!(
                 "copy {} to ~/.continue/configs/{name}.yaml, or its model into ~/.continue/config.yaml",
                 at("config.yaml")?

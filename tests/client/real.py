@@ -70,7 +70,8 @@ class Server:
             file.write_text(key + "\n")
             file.chmod(0o644)
             command += ["--volume", f"{file}:/run/secrets/api_key:ro"]
-        command += [arguments.image, "--chat-template-file", "/tools.jinja"]
+        # Two threads that wait for each other are slower than one where something else runs, too.
+        command += [arguments.image, "--chat-template-file", "/tools.jinja", "--threads", "1"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"docker cannot run {arguments.image}: {done.stderr.strip()}")

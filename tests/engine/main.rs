@@ -7,6 +7,7 @@
     reason = "the line about skipped tests is for the reader of the run"
 )]
 
+mod client;
 mod dockerfile;
 mod engine;
 mod project;
@@ -44,6 +45,13 @@ fn main() -> ExitCode {
         if let Err(missing) = ready {
             println!("engine `{}`: {missing}", engine.name);
         }
+    }
+    let (trial, missing) = client::trial();
+    trials.push(trial);
+    if let Some(missing) = missing {
+        println!(
+            "skipped: 1 test of clients ({missing}; tests/client/real.py says how to make it)"
+        );
     }
     if skipped > 0 {
         println!(
