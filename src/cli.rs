@@ -1,5 +1,6 @@
 //! The command line: names, types and help. What a command does is in `command`.
 
+mod client;
 #[cfg(feature = "engine")]
 mod engine;
 mod planner;
@@ -8,6 +9,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use client::{Client, ClientAction, ClientList};
 #[cfg(feature = "engine")]
 pub use engine::{Chosen, Doctor, Logs, Probe, Run, Running, Status, Up};
 pub use planner::{Estimate, Granularity, Machine, Plan, Verify};
@@ -58,6 +60,8 @@ pub enum Command {
     List(List),
     /// Show one strategy: every value, and where it comes from
     Show(Show),
+    /// Write what a program needs to use the running server
+    Client(Client),
     /// Find which layers and experts go to which device
     Plan(Plan),
     /// Ask the image's own llama.cpp what a strategy takes; its GPUs need not be there

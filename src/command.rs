@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod client;
 #[cfg(feature = "engine")]
 mod doctor;
 #[cfg(feature = "engine")]
@@ -42,6 +43,7 @@ use crate::exit::Exit;
 use crate::store::StoreError;
 use crate::terminal::{self, Terminal};
 
+pub use client::artifacts as client_artifacts;
 pub use explain::page as codes_page;
 
 /// Why a command ended before it was done.
@@ -123,6 +125,7 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(args, terminal),
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
+        Command::Client(args) => client::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
         #[cfg(feature = "engine")]
         Command::Probe(args) => probe::run(args, terminal),

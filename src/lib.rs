@@ -22,6 +22,7 @@ pub mod preset;
 
 // Thinking.
 pub mod check;
+pub mod client;
 pub mod plan;
 pub mod probe;
 pub mod strategy;

@@ -7,6 +7,7 @@
     reason = "the line about skipped tests is for the reader of the run"
 )]
 
+mod client;
 mod dockerfile;
 mod engine;
 mod faults;
@@ -62,6 +63,13 @@ fn main() -> ExitCode {
             println!("engine `{}`: {missing}", engine.name);
         }
         without_image += add(&served, &engine, image);
+    }
+    let (trial, missing) = client::trial();
+    trials.push(trial);
+    if let Some(missing) = missing {
+        println!(
+            "skipped: 1 test of clients ({missing}; tests/client/real.py says how to make it)"
+        );
     }
     if without_engine > 0 {
         println!(

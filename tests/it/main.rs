@@ -14,6 +14,7 @@
 
 mod chain;
 mod cli;
+mod client;
 mod dialects;
 mod entrypoint;
 mod examples;
