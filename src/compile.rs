@@ -12,6 +12,7 @@ use crate::diagnostic::{Code, Diagnostic, FileId, Location, Severity};
 use crate::lock::{Placed, Resolved as Pinned};
 use crate::plan::Plan;
 use crate::preset::resolve::{Library, Resolved, clean};
+use crate::preset::target::Target;
 use crate::render::{RenderError, render};
 use crate::strategy::Strategy;
 
@@ -21,6 +22,8 @@ pub struct Request<'a> {
     /// In order; the first is the default.
     pub presets: &'a [Utf8PathBuf],
     pub out: &'a Utf8Path,
+    /// What the command line wants to be written for; the presets decide where it says nothing.
+    pub target: Option<Target>,
     /// The current directory, absolute: what relative paths start from.
     pub here: &'a Utf8Path,
     /// What was resolved from outside earlier.
@@ -58,13 +61,13 @@ pub fn compile(
     let mut names = HashMap::new();
     for path in request.presets {
         let resolved = library.resolve(path)?;
-        check(&resolved, &mut library.findings);
+        check(&resolved, request.target, &mut library.findings);
         let placed = request.placements.get(&resolved.name);
         unplanned(&resolved, placed, &mut library.findings);
         strategies.extend(Strategy::new(&resolved, placed));
         same_name(&mut names, &resolved, &mut library.findings);
     }
-    let plan = Plan::new(strategies, request.pinned, &mut library.findings);
+    let plan = Plan::new(strategies, request.target, request.pinned, &mut library.findings);
     // In the order in which a reader meets them.
     library.findings.sort_by_key(|f| f.at.clone());
     let stopped = library.findings.iter().any(|f| f.severity() == Severity::Error);

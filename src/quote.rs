@@ -11,6 +11,7 @@ pub mod exec;
 pub mod interpolation;
 pub mod kvfile;
 pub mod shell;
+pub mod systemd;
 pub mod yaml;
 
 use std::fmt;

@@ -9,10 +9,12 @@ mod dotenv;
 pub mod entrypoint;
 pub mod filter;
 pub mod plain;
+mod quadlet;
 
 use crate::artifact::Artifact;
 use crate::diagnostic::FileId;
-use crate::plan::Plan;
+use crate::plan::quadlet::Unit;
+use crate::plan::{Plan, Target};
 
 /// A source file without holes: what a probe is shown in place of the CUDA runtime.
 const DESCRIBED_GPUS: &str = include_str!("../templates/described-gpus.c");
@@ -37,20 +39,51 @@ pub fn render(
         finish("Dockerfile.dockerignore", dockerfile::dockerignore(&plan.image, &shared))?,
         finish("entrypoint.sh", entrypoint::entrypoint(&shared, &plan.knobs, plan.image.port))?
             .executable(),
-        finish("docker-compose.yml", compose::compose(&shared, &plan.compose))?,
     ];
     if plan.image.cuda().is_some() {
         artifacts.push(Artifact::new("described-gpus.c", DESCRIBED_GPUS));
     }
-    for (environment, strategy) in plan.environments.iter().zip(&plan.strategies) {
-        let name = format!("{}.env", environment.name);
-        artifacts.push(finish(&name, dotenv::dotenv(&header(&strategy.inputs), environment))?);
-    }
-    // A plain `docker compose up` reads `.env`: the first strategy.
-    let default = artifacts.iter().find(|artifact| artifact.path.extension() == Some("env"));
-    artifacts.extend(default.map(|first| Artifact::new(".env", first.text.clone())));
+    artifacts.extend(match plan.target {
+        Target::Compose => for_compose(plan, &shared, header)?,
+        Target::Swarm => Vec::new(),
+        Target::Kubernetes => Vec::new(),
+        Target::Quadlet => for_quadlet(plan, &shared, header)?,
+    });
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(artifacts)
+}
+
+type Header<'a> = &'a dyn Fn(&[FileId]) -> Vec<String>;
+
+fn for_compose(
+    plan: &Plan,
+    shared: &[String],
+    header: Header<'_>,
+) -> Result<Vec<Artifact>, RenderError> {
+    let mut made = vec![finish("docker-compose.yml", compose::compose(shared, &plan.compose))?];
+    for (environment, strategy) in plan.environments.iter().zip(&plan.strategies) {
+        let name = format!("{}.env", environment.name);
+        made.push(finish(&name, dotenv::dotenv(&header(&strategy.inputs), environment))?);
+    }
+    // A plain `docker compose up` reads `.env`: the first strategy.
+    made.extend(made.get(1).map(|first| Artifact::new(".env", first.text.clone())));
+    Ok(made)
+}
+
+fn for_quadlet(
+    plan: &Plan,
+    shared: &[String],
+    header: Header<'_>,
+) -> Result<Vec<Artifact>, RenderError> {
+    let prefix = plan.compose.container.prefix();
+    let network = quadlet::network(shared, prefix);
+    let mut made = vec![finish(&format!("{prefix}s.network"), network)?];
+    for (service, strategy) in plan.services.iter().zip(&plan.strategies) {
+        let unit = Unit::new(service, &plan.services);
+        let name = format!("{prefix}-{}.container", service.name);
+        made.push(finish(&name, quadlet::container(&header(&strategy.inputs), &unit))?);
+    }
+    Ok(made)
 }
 
 /// Askama drops the last line's end; it is added here, once, for every file.

@@ -6,9 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::output::{Directory, compile_into};
 use super::{Failure, here, preset_path};
-use crate::cli::Build;
-use crate::plan::Plan;
+use crate::cli::{self, Build};
+use crate::compile::Request;
 use crate::plan::image::{ImageReference, Reference, Source};
+use crate::plan::{Plan, Target};
 use crate::terminal::Terminal;
 
 pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -23,18 +24,52 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
     let deny = args.deny.deny.is_some();
     let placements =
         directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
-    let made = compile_into(&presets, &out, &here()?, &pinned, &placements, deny, terminal)?;
-    let written = directory.write(&made, &placements, args.force)?;
+    let target = args.target.map(target);
+    let request = Request {
+        presets: &presets,
+        out: &out,
+        target,
+        here: &here()?,
+        pinned: &pinned,
+        placements: &placements,
+    };
+    let made = compile_into(request, deny, terminal)?;
+    let written = directory.write(&made, target, &placements, args.force)?;
     writeln!(
         terminal.err,
-        "{out}: {} files, {written} written; start it with `docker compose --env-file {}.env up`",
+        "{out}: {} files, {written} written; {}",
         made.artifacts.len() + 1,
-        made.plan.strategies.first().map(|s| s.name.as_str()).unwrap_or_default(),
+        start(&made.plan)
     )?;
     for line in unpinned(&made.plan) {
         writeln!(terminal.err, "note: {line}")?;
     }
     Ok(())
+}
+
+const fn target(named: cli::Target) -> Target {
+    match named {
+        cli::Target::Compose => Target::Compose,
+        cli::Target::Swarm => Target::Swarm,
+        cli::Target::Kubernetes => Target::Kubernetes,
+        cli::Target::Quadlet => Target::Quadlet,
+    }
+}
+
+/// What to do next with what was written.
+fn start(plan: &Plan) -> String {
+    let name = plan.strategies.first().map(|s| s.name.as_str()).unwrap_or_default();
+    let prefix = plan.compose.container.prefix();
+    match plan.target {
+        Target::Compose => format!("start it with `docker compose --env-file {name}.env up`"),
+        Target::Swarm => {
+            format!("start it with `docker stack deploy --compose-file {name}.stack.yml {prefix}`")
+        }
+        Target::Kubernetes => format!("start it with `kubectl apply --kustomize {name}`"),
+        Target::Quadlet => format!(
+            "copy the units to where Quadlet looks and start it with `systemctl start {prefix}-{name}`"
+        ),
+    }
 }
 
 /// What is not the same for ever: names that can move to something else.

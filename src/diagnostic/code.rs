@@ -106,6 +106,8 @@ codes! {
         "The presets need different containers, and an output directory holds one docker-compose.yml."
     DuplicateName Error "duplicate-name"
         "Two presets would write the same .env file."
+    BeyondTarget Error "beyond-target"
+        "The target cannot express what the preset asks for: another value of the key, or another target, can."
     HealthUnreachable Error "health-unreachable"
         "The health check could not reach the server the way it is configured."
     LessonKvQ4 Warning "lesson-kv-q4"
@@ -132,6 +134,8 @@ codes! {
         "The server is published beyond this machine without an API key."
     EndlessRestart Warning "endless-restart"
         "A server that cannot start, for lack of memory say, would be started again for ever."
+    IgnoredByTarget Warning "ignored-by-target"
+        "The target has no counterpart of the key, so that it changes nothing there."
     IneffectiveKey Warning "ineffective-key"
         "llama.cpp ignores the key in this combination."
 }

@@ -26,4 +26,5 @@ mod rejects;
 mod repository;
 mod schema;
 mod store;
+mod targets;
 mod tools;

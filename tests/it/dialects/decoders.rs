@@ -1,7 +1,7 @@
 //! Each encoder against the port of its reader: what it takes comes back, and what it refuses lies outside of its domain.
 
 use composegen::quote::{
-    self, Refused, comment, dockerfile, dotenv, exec, interpolation, kvfile, shell, yaml,
+    self, Refused, comment, dockerfile, dotenv, exec, interpolation, kvfile, shell, systemd, yaml,
 };
 use proptest::prelude::*;
 
@@ -34,6 +34,17 @@ fn pair(read: Result<Vec<(String, String)>, quote::Malformed>) -> String {
 fn invisible(c: char) -> bool {
     (c.is_control() && c != '\t')
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// What systemd makes of the only word of a line, where a specifier or a variable that is left is replaced.
+fn unit(text: &str) -> String {
+    let [word] = <[_; 1]>::try_from(systemd::decode(text, &|_| live(""), &live).unwrap()).unwrap();
+    word
+}
+
+/// What Unicode has reserved for no character, as systemd has it.
+fn no_character(c: char) -> bool {
+    ('\u{fdd0}'..='\u{fdef}').contains(&c) || u32::from(c) & 0xfffe == 0xfffe
 }
 
 const SINKS: &[Sink] = &[
@@ -105,6 +116,25 @@ const SINKS: &[Sink] = &[
         outside: |_| false,
     },
     Sink {
+        name: "Quadlet word",
+        road: |value| Ok(unit(&systemd::word(&format!("K={value}"))?)[2..].to_owned()),
+        outside: |value| value.contains(|c| no_character(c) || c == '\u{80}'),
+    },
+    Sink {
+        name: "Quadlet line",
+        road: |value| {
+            let line = systemd::line(value)?;
+            assert!(!line.contains('\n') && line.trim() == line);
+            // As Quadlet hands it on: quoted, and nothing replaced.
+            Ok(unit(&format!("\"{}\"", line.replace('\\', "\\\\").replace('"', "\\\""))))
+        },
+        outside: |value| {
+            value.contains(|c| c == '\t' || invisible(c) || no_character(c) || c == '\u{a0}')
+                || value.trim() != value
+                || value.ends_with('\\')
+        },
+    },
+    Sink {
         name: "comment",
         road: |value| {
             let line = format!("# {}", comment::encode(value)?);
@@ -173,6 +203,7 @@ proptest! {
         let _ = interpolation::decode(&text, &live);
         let _ = yaml::decode(&text);
         let _ = shell::decode(&text);
+        let _ = systemd::decode(&text, &|_| None, &live);
         if let Ok(words) = shell::words::split(&text) {
             prop_assert_eq!(shell::words::split(&shell::words::join(&words).unwrap()).unwrap(), words);
         }

@@ -1,0 +1,3 @@
+//! What the targets other than Compose are given, judged by the programs that read it.
+
+mod quadlet;
