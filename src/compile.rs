@@ -64,7 +64,11 @@ pub fn compile(
         check(&resolved, request.target, &mut library.findings);
         let placed = request.placements.get(&resolved.name);
         unplanned(&resolved, placed, &mut library.findings);
-        strategies.extend(Strategy::new(&resolved, placed));
+        let strategy = Strategy::new(&resolved, placed);
+        if let Some(strategy) = &strategy {
+            unpinned(&resolved, strategy, request, &mut library.findings);
+        }
+        strategies.extend(strategy);
         same_name(&mut names, &resolved, &mut library.findings);
     }
     let plan = Plan::new(strategies, request.target, request.pinned, &mut library.findings);
@@ -106,6 +110,31 @@ fn unplanned(resolved: &Resolved, placed: Option<&Placed>, findings: &mut Vec<Di
                 ),
         );
     }
+}
+
+/// Nodes that pull an image should all get the same.
+fn unpinned(
+    resolved: &Resolved,
+    strategy: &Strategy,
+    request: Request<'_>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let target = request.target.or(strategy.target);
+    let name = &strategy.image.name;
+    if !target.is_some_and(Target::pulls)
+        || name.is_pinned()
+        || request.pinned.digest(name.as_str()).is_some()
+    {
+        return;
+    }
+    let at = resolved.preset.image.name.as_ref().map_or(resolved.place(), |set| set.at.clone());
+    let help = if name.has_registry() {
+        "push the image; `composegen update` then finds its digest, or add `@sha256:...` to the name"
+    } else {
+        "push the image to a registry that all nodes reach, and give that name in `image.name`"
+    };
+    let message = format!("nothing says which `{name}` the nodes are to run");
+    findings.push(Diagnostic::new(Code::UnpinnedImage, message).at(at).help(help));
 }
 
 /// Two presets of one name would write one `.env`. On some file systems case does not tell them apart.

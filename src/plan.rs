@@ -10,6 +10,7 @@ pub mod placement;
 pub mod quadlet;
 pub mod service;
 pub mod speed;
+pub mod swarm;
 
 use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::lock::Resolved as Pinned;

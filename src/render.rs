@@ -10,10 +10,12 @@ pub mod entrypoint;
 pub mod filter;
 pub mod plain;
 mod quadlet;
+mod swarm;
 
 use crate::artifact::Artifact;
 use crate::diagnostic::FileId;
 use crate::plan::quadlet::Unit;
+use crate::plan::swarm::Stack;
 use crate::plan::{Plan, Target};
 
 /// A source file without holes: what a probe is shown in place of the CUDA runtime.
@@ -45,7 +47,7 @@ pub fn render(
     }
     artifacts.extend(match plan.target {
         Target::Compose => for_compose(plan, &shared, header)?,
-        Target::Swarm => Vec::new(),
+        Target::Swarm => for_swarm(plan, header)?,
         Target::Kubernetes => Vec::new(),
         Target::Quadlet => for_quadlet(plan, &shared, header)?,
     });
@@ -67,6 +69,20 @@ fn for_compose(
     }
     // A plain `docker compose up` reads `.env`: the first strategy.
     made.extend(made.get(1).map(|first| Artifact::new(".env", first.text.clone())));
+    Ok(made)
+}
+
+fn for_swarm(plan: &Plan, header: Header<'_>) -> Result<Vec<Artifact>, RenderError> {
+    let mut made = Vec::new();
+    for (service, strategy) in plan.services.iter().zip(&plan.strategies) {
+        let stack = Stack::new(service);
+        if made.is_empty() {
+            // The strategies of a directory have the same GPUs.
+            made.push(finish("daemon.json", swarm::daemon(&stack))?);
+        }
+        let name = format!("{}.stack.yml", service.name);
+        made.push(finish(&name, swarm::stack(&header(&strategy.inputs), &stack))?);
+    }
     Ok(made)
 }
 

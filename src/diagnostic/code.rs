@@ -136,6 +136,8 @@ codes! {
         "A server that cannot start, for lack of memory say, would be started again for ever."
     IgnoredByTarget Warning "ignored-by-target"
         "The target has no counterpart of the key, so that it changes nothing there."
+    UnpinnedImage Warning "unpinned-image"
+        "Nodes pull the image by a name that can mean another image tomorrow, or on another node."
     IneffectiveKey Warning "ineffective-key"
         "llama.cpp ignores the key in this combination."
 }

@@ -1,5 +1,7 @@
 //! A strategy as one service of a target that reads no `.env`: every value in its place, nothing to interpolate.
 
+use std::net::IpAddr;
+
 use super::environment::Environment;
 use crate::lock::Resolved as Pinned;
 use crate::strategy::{Container, Strategy};
@@ -92,6 +94,20 @@ impl Service {
             model: strategy.model.clone(),
             size_gib: strategy.size_gib,
         }
+    }
+}
+
+impl Service {
+    /// The models' directory on a node, where the preset names one that can be on a node.
+    pub fn node_models(&self) -> Option<&str> {
+        let dir = self.container.models_dir.as_str();
+        dir.starts_with('/').then_some(dir)
+    }
+
+    /// Whether the server is published beyond its machine.
+    pub fn for_everybody(&self) -> bool {
+        let address = self.container.publish.parse::<IpAddr>();
+        address.is_ok_and(|address| address.is_unspecified())
     }
 }
 

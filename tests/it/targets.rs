@@ -1,3 +1,4 @@
 //! What the targets other than Compose are given, judged by the programs that read it.
 
 mod quadlet;
+mod swarm;
