@@ -41,7 +41,7 @@ pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diag
     image::check(&mut subject);
     container::check(&mut subject);
     let target = asked.or(value(&resolved.preset.head.target).copied());
-    target::check(&mut subject, target.unwrap_or(Target::Compose));
+    target::check(&mut subject, &resolved.name, target.unwrap_or(Target::Compose));
     args::check(&mut subject);
     lessons::check(&mut subject);
 }

@@ -4,6 +4,7 @@ pub mod compose;
 pub mod environment;
 pub mod image;
 pub mod knob;
+pub mod kubernetes;
 pub mod memory;
 pub mod pattern;
 pub mod placement;

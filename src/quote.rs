@@ -9,6 +9,7 @@ pub mod dockerfile;
 pub mod dotenv;
 pub mod exec;
 pub mod interpolation;
+pub mod kubernetes;
 pub mod kvfile;
 pub mod shell;
 pub mod systemd;

@@ -8,12 +8,14 @@ pub mod dockerfile;
 mod dotenv;
 pub mod entrypoint;
 pub mod filter;
+mod kubernetes;
 pub mod plain;
 mod quadlet;
 mod swarm;
 
 use crate::artifact::Artifact;
 use crate::diagnostic::FileId;
+use crate::plan::kubernetes::{Manifests, models_gib};
 use crate::plan::quadlet::Unit;
 use crate::plan::swarm::Stack;
 use crate::plan::{Plan, Target};
@@ -48,7 +50,7 @@ pub fn render(
     artifacts.extend(match plan.target {
         Target::Compose => for_compose(plan, &shared, header)?,
         Target::Swarm => for_swarm(plan, header)?,
-        Target::Kubernetes => Vec::new(),
+        Target::Kubernetes => for_kubernetes(plan, &shared, header)?,
         Target::Quadlet => for_quadlet(plan, &shared, header)?,
     });
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
@@ -82,6 +84,31 @@ fn for_swarm(plan: &Plan, header: Header<'_>) -> Result<Vec<Artifact>, RenderErr
         }
         let name = format!("{}.stack.yml", service.name);
         made.push(finish(&name, swarm::stack(&header(&strategy.inputs), &stack))?);
+    }
+    Ok(made)
+}
+
+fn for_kubernetes(
+    plan: &Plan,
+    shared: &[String],
+    header: Header<'_>,
+) -> Result<Vec<Artifact>, RenderError> {
+    let mut made = Vec::new();
+    // At the top: the models' claim, which is the same for all strategies, and the default strategy.
+    let mut resources = Vec::new();
+    if plan.services.iter().any(|service| service.node_models().is_none()) {
+        let prefix = plan.compose.container.prefix();
+        let text = kubernetes::models(shared, prefix, models_gib(&plan.services));
+        made.push(finish("models.yaml", text)?);
+        resources.push("models.yaml");
+    }
+    resources.extend(plan.services.first().map(|first| first.name.as_str()));
+    made.push(finish("kustomization.yaml", kubernetes::kustomization(shared, &resources))?);
+    for (service, strategy) in plan.services.iter().zip(&plan.strategies) {
+        let manifests = Manifests::new(service);
+        for (file, text) in kubernetes::base(&header(&strategy.inputs), &manifests) {
+            made.push(finish(&format!("{}/{file}", service.name), text)?);
+        }
     }
     Ok(made)
 }

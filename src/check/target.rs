@@ -7,10 +7,10 @@ use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::plan::quadlet::path;
 use crate::preset::target::Target;
 use crate::preset::value;
-use crate::quote::systemd;
+use crate::quote::{Refused, kubernetes, systemd};
 use crate::table::Field;
 
-pub(super) fn check(subject: &mut Subject<'_>, target: Target) {
+pub(super) fn check(subject: &mut Subject<'_>, name: &str, target: Target) {
     match target {
         Target::Compose => {}
         Target::Swarm => {
@@ -20,12 +20,13 @@ pub(super) fn check(subject: &mut Subject<'_>, target: Target) {
         Target::Kubernetes => {
             address(subject, "a Service cannot choose an address of a node");
             node_paths(subject, "a node's");
-            names(subject);
+            names(subject, name);
             cluster(subject);
+            words(subject, kubernetes::scalar);
         }
         Target::Quadlet => {
             unit_paths(subject);
-            unit_words(subject);
+            words(subject, systemd::word);
             logs(subject, "journald keeps the log, by its own rules");
         }
     }
@@ -68,8 +69,28 @@ fn node_paths(subject: &mut Subject<'_>, whose: &str) {
     }
 }
 
-/// Names of objects in a cluster begin with the project's.
-fn names(subject: &mut Subject<'_>) {
+/// What lies beside the directories of the strategies.
+const FILES: &[&str] = &[
+    "dockerfile",
+    "dockerfile.dockerignore",
+    "entrypoint.sh",
+    "described-gpus.c",
+    "kustomization.yaml",
+    "models.yaml",
+    "composegen.lock",
+];
+
+/// A strategy's name is that of a directory; names of objects in a cluster begin with the project's.
+fn names(subject: &mut Subject<'_>, name: &str) {
+    if FILES.contains(&name.to_ascii_lowercase().as_str()) {
+        let finding = Diagnostic::new(
+            Code::UnsafeName,
+            format!("the directory `{name}` would be where a file of that name is"),
+        )
+        .at(subject.place.clone())
+        .help("rename the preset");
+        subject.push(finding);
+    }
     let field = &subject.preset.container.project;
     let Some(project) = value(field) else { return };
     if project.contains('_')
@@ -145,16 +166,19 @@ fn unit_paths(subject: &mut Subject<'_>) {
     }
 }
 
-/// Values that systemd would take for a broken line.
-fn unit_words(subject: &mut Subject<'_>) {
+/// Values that do not come through to the container.
+fn words(subject: &mut Subject<'_>, encode: fn(&str) -> Result<String, Refused>) {
     let preset = subject.preset;
     let mut found = Vec::new();
     preset.each(&mut |entry| {
         let Some((word, at)) = &entry.set else { return };
         let carried = entry.key.emit.is_some()
-            || matches!(entry.key.name, "file" | "extra_args" | "environment" | "layers");
+            || matches!(
+                entry.key.name,
+                "file" | "extra_args" | "environment" | "volumes" | "models_dir"
+            );
         if carried && !word.contains('\0') {
-            let wrong = systemd::word(word).err();
+            let wrong = encode(word).err();
             found
                 .extend(wrong.map(|w| beyond(entry.key.name, &w.to_string(), Some((*at).clone()))));
         }

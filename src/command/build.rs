@@ -65,7 +65,7 @@ fn start(plan: &Plan) -> String {
         Target::Swarm => {
             format!("start it with `docker stack deploy --compose-file {name}.stack.yml {prefix}`")
         }
-        Target::Kubernetes => format!("start it with `kubectl apply --kustomize {name}`"),
+        Target::Kubernetes => "start it with `kubectl apply --kustomize .`".to_owned(),
         Target::Quadlet => format!(
             "copy the units to where Quadlet looks and start it with `systemctl start {prefix}-{name}`"
         ),

@@ -68,6 +68,18 @@ pub fn unit_line(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
     safe(quote::systemd::line(&value.to_string()))
 }
 
+/// A value of a manifest that nobody expands.
+#[askama::filter_fn]
+pub fn manifest(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::kubernetes::scalar(&value.to_string()))
+}
+
+/// A value of a manifest that Kubernetes expands.
+#[askama::filter_fn]
+pub fn kubernetes(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::kubernetes::encode(&value.to_string()))
+}
+
 /// The text of a comment, behind its `# `.
 #[askama::filter_fn]
 pub fn comment(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {

@@ -209,10 +209,10 @@ const HOSTILE: &[&str] = &[
     "%s %d %%",
 ];
 
-/// Writes a preset for each of [`HOSTILE`], with the text wherever a text can stand.
-pub(crate) fn hostile_presets(here: &Utf8Path) -> Vec<Utf8PathBuf> {
+/// Writes a preset for each of [`HOSTILE`] that the target can take, with the text wherever a text can stand.
+pub(crate) fn hostile_presets(here: &Utf8Path, takes: &dyn Fn(&str) -> bool) -> Vec<Utf8PathBuf> {
     let mut presets = Vec::new();
-    for (i, text) in HOSTILE.iter().enumerate() {
+    for (i, text) in HOSTILE.iter().enumerate().filter(|(_, text)| takes(text)) {
         let word = toml::Value::String((*text).to_owned());
         let listed = toml::Value::String(text.replace(',', ";"));
         let preset = format!(
@@ -231,7 +231,7 @@ pub(crate) fn hostile_presets(here: &Utf8Path) -> Vec<Utf8PathBuf> {
 fn hostile_values_arrive_as_typed() {
     let dir = tempfile::tempdir().unwrap();
     let here = Utf8Path::from_path(dir.path()).unwrap();
-    let presets = hostile_presets(here);
+    let presets = hostile_presets(here, &|_| true);
     let out = tempfile::tempdir().unwrap();
     travel(out.path(), &compiled(here, &presets));
 }

@@ -49,7 +49,7 @@ fn every_preset_for_every_target() {
         let for_compose = compiled(Some(Target::Compose), preset).artifacts;
         let unasked = compiled(None, preset).artifacts;
         assert_eq!(for_compose, unasked, "{path}");
-        for target in [Target::Swarm, Target::Quadlet] {
+        for target in [Target::Swarm, Target::Kubernetes, Target::Quadlet] {
             let artifacts = compiled(Some(target), preset).artifacts;
             let (shared, own): (Vec<_>, Vec<_>) =
                 artifacts.into_iter().partition(|artifact| for_compose.contains(artifact));

@@ -66,6 +66,13 @@ fn presets_of_two_targets() {
 }
 
 #[test]
+fn a_preset_named_like_a_file_beside_its_directory() {
+    let (codes, text) = findings(&["pairs/unsafe-name/models.yaml.toml".into()]);
+    assert_eq!(codes, [Code::UnsafeName, Code::UnpinnedImage], "{text}");
+    assert!(text.contains("the directory `models.yaml` would be where a file of that name is"));
+}
+
+#[test]
 fn every_code_has_a_case() {
     let mut names: Vec<String> = files("tests/it/rejects", "toml")
         .iter()

@@ -1,7 +1,8 @@
 //! Each encoder against the port of its reader: what it takes comes back, and what it refuses lies outside of its domain.
 
 use composegen::quote::{
-    self, Refused, comment, dockerfile, dotenv, exec, interpolation, kvfile, shell, systemd, yaml,
+    self, Refused, comment, dockerfile, dotenv, exec, interpolation, kubernetes, kvfile, shell,
+    systemd, yaml,
 };
 use proptest::prelude::*;
 
@@ -66,6 +67,20 @@ const SINKS: &[Sink] = &[
             Ok(yaml::decode(&written).unwrap())
         },
         outside: |_| false,
+    },
+    Sink {
+        name: "Kubernetes",
+        road: |value| {
+            let written = kubernetes::encode(value)?;
+            let read = serde_saphyr::from_str::<String>(&written).unwrap();
+            assert_eq!(kubernetes::expand(&read, &live).unwrap(), value);
+            let plain = kubernetes::scalar(value).unwrap();
+            assert_eq!(yaml::decode(&plain).unwrap(), value);
+            Ok(kubernetes::decode(&written, &live).unwrap())
+        },
+        outside: |value| {
+            value.contains(|c| matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}'))
+        },
     },
     Sink {
         name: ".env",
@@ -202,6 +217,7 @@ proptest! {
         let _ = dockerfile::decode(&text, &live);
         let _ = interpolation::decode(&text, &live);
         let _ = yaml::decode(&text);
+        let _ = kubernetes::expand(&text, &live);
         let _ = shell::decode(&text);
         let _ = systemd::decode(&text, &|_| None, &live);
         if let Ok(words) = shell::words::split(&text) {

@@ -111,7 +111,7 @@ fn hostile_presets_arrive_at_the_server() {
     let Some(quadlet) = tools::find("quadlet") else { return };
     let dir = tempfile::tempdir().unwrap();
     let here = Utf8Path::from_path(dir.path()).unwrap();
-    let presets = hostile_presets(here);
+    let presets = hostile_presets(here, &|_| true);
     let out = tempfile::tempdir().unwrap();
     let compiled = compiled_for(Some(Target::Quadlet), here, &presets);
     lay_out(out.path(), &compiled);

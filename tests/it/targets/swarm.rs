@@ -79,7 +79,7 @@ fn hostile_presets_arrive_at_the_server() {
     let Some(docker) = docker() else { return };
     let dir = tempfile::tempdir().unwrap();
     let here = Utf8Path::from_path(dir.path()).unwrap();
-    let presets = hostile_presets(here);
+    let presets = hostile_presets(here, &|_| true);
     let out = tempfile::tempdir().unwrap();
     let compiled = compiled_for(Some(Target::Swarm), here, &presets);
     lay_out(out.path(), &compiled);
