@@ -18,11 +18,11 @@ pub struct Manifests<'a> {
     pub service: &'a Service,
     /// Name of the objects, or what their names begin with.
     pub prefix: &'a str,
-    /// What the ConfigMap holds.
+    /// What the `ConfigMap` holds.
     pub config: Vec<(String, String)>,
     /// The preset's own variables, which stand in the Deployment.
     pub environment: Vec<(String, String)>,
-    /// Changes when the ConfigMap does, so that a change starts new pods.
+    /// Changes when the `ConfigMap` does, so that a change starts new pods.
     pub config_digest: Digest,
     pub uid: &'a str,
     pub gid: &'a str,
@@ -49,11 +49,12 @@ impl<'a> Manifests<'a> {
             pairs.into_iter().cloned().collect()
         };
         let (environment, config) = (clone(environment), clone(config));
-        let text: String = config.iter().map(|(name, value)| format!("{name}={value}\0")).collect();
+        let text: Vec<&str> =
+            config.iter().flat_map(|(name, value)| [name, "=", value, "\0"]).collect();
         Self {
             service,
             prefix: container.prefix(),
-            config_digest: Digest::of(text.as_bytes()),
+            config_digest: Digest::of(text.concat().as_bytes()),
             config,
             environment,
             uid,

@@ -22,6 +22,9 @@ pub struct Unit<'a> {
     pub prefix: &'a str,
     /// Services of the same directory, which want the same GPUs and the same port.
     pub others: Vec<String>,
+    /// Those of them that stand before this one. Any order between two units makes the stop of one come before the start of
+    /// the other, and both orders would be a circle.
+    pub before: Vec<String>,
     pub image: String,
     pub uid: &'a str,
     pub gid: &'a str,
@@ -61,15 +64,13 @@ impl<'a> Unit<'a> {
             let one = start_timeout_s + stop_timeout_s + RESTART_S;
             (starts, one.saturating_mul(starts))
         });
+        let unit = |other: &Service| format!("{prefix}-{}.service", other.name);
         let default = all.first().is_some_and(|first| first.name == service.name);
         Self {
             service,
             prefix,
-            others: all
-                .iter()
-                .filter(|other| other.name != service.name)
-                .map(|other| format!("{prefix}-{}.service", other.name))
-                .collect(),
+            others: all.iter().filter(|other| other.name != service.name).map(unit).collect(),
+            before: all.iter().take_while(|other| other.name != service.name).map(unit).collect(),
             image: if service.from_registry {
                 service.image.clone()
             } else {

@@ -11,7 +11,7 @@ pub fn encode(value: &str) -> Result<String, Refused> {
     scalar(&value.replace('$', "$$"))
 }
 
-/// What nobody expands, such as the data of a ConfigMap. Domain: text without NUL, DEL, the control characters from
+/// What nobody expands, such as the data of a `ConfigMap`. Domain: text without NUL, DEL, the control characters from
 /// U+0080 to U+009F, U+FFFE and U+FFFF.
 pub fn scalar(value: &str) -> Result<String, Refused> {
     refuse(SINK, value, |c| match c {

@@ -41,7 +41,7 @@ fn read(kubectl: &Path, dir: &Path, file: &str) -> Json {
     serde_json::from_slice(&run(kubectl, dir, &args).stdout).unwrap()
 }
 
-/// The environment that a kubelet would give the container: the ConfigMap's, then `env`, each expanded by what is before.
+/// The environment that a kubelet would give the container: the `ConfigMap`'s, then `env`, each expanded by what is before.
 fn environment(config: &Json, deployment: &Json) -> BTreeMap<String, String> {
     let text = |value: &Json| value.as_str().unwrap().to_owned();
     let data = config["data"].as_object().unwrap();

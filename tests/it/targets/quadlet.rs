@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use composegen::plan::Target;
 use composegen::quote::systemd;
 
@@ -144,6 +144,66 @@ fn every_preset_becomes_a_unit() {
         assert_eq!(argv.last().unwrap(), &format!("localhost/{}", strategy.image.name));
         verify(dir.path(), &services);
     }
+}
+
+/// Strategies of one directory stop each other; further keys arrive where podman reads them.
+#[test]
+fn several_units_and_all_keys_of_a_container() {
+    let Some(quadlet) = tools::find("quadlet") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let here = Utf8Path::from_path(dir.path()).unwrap();
+    std::fs::create_dir(here.join("hardware")).unwrap();
+    let gpu = "[[gpu]]\nname = \"A\"\nmemory_mib = 9000\ncompute_capability = \"8.9\"\nuuid = \"GPU-1\"\n";
+    std::fs::write(here.join("hardware/rig.toml"), gpu).unwrap();
+    let preset = "hardware = \"rig\"\n[model]\nfile = \"a.gguf\"\nsize_gib = 10\n[placement]\n\
+         load_mode = \"mlock\"\n[server]\nport = 9000\napi_key_file = \"k\"\n[image]\n\
+         name = \"r.example/i:t\"\n[container]\nproject = \"own\"\npublish = \"::1\"\n\
+         models_dir = \"/srv/m $x 5%\"\nvolumes = [\"/a b:/c:ro\", \"d:/e\"]\nmemory_limit = 1000\n\
+         shm_size = 64\nrestart = \"always\"\nuser = \"7:8\"\nenvironment = { A = \"%h $x\" }\n";
+    let names = ["a", "b", "c"];
+    let presets = names.map(|name| {
+        std::fs::write(here.join(format!("{name}.toml")), preset).unwrap();
+        Utf8PathBuf::from(format!("{name}.toml"))
+    });
+    let compiled = compiled_for(Some(Target::Quadlet), here, &presets);
+    let out = tempfile::tempdir().unwrap();
+    lay_out(out.path(), &compiled);
+    let services = services(&quadlet, out.path());
+    verify(out.path(), &services);
+    assert_eq!(services.len(), 4);
+    let service = &services["own-b.service"];
+    for line in [
+        "Conflicts=own-a.service\nConflicts=own-c.service\nAfter=own-a.service\n",
+        "\nRestart=always\n",
+        // A minute and 12 s for each GiB, a minute of margin, half an hour to pull.
+        "\nTimeoutStartSec=2040\n",
+    ] {
+        assert!(service.contains(line), "{line}: {service}");
+    }
+    assert!(!service.contains("[Install]") && services["own-a.service"].contains("[Install]"));
+    let argv = podman(service);
+    let relative = out.path().join("d");
+    let volumes = ["/srv/m $x 5%:/models:ro".to_owned(), "/a b:/c:ro".to_owned()];
+    let volumes: Vec<_> =
+        volumes.into_iter().chain([format!("{}:/e", relative.display())]).collect();
+    assert_eq!(values(&argv, "-v"), volumes);
+    for (option, value) in [
+        ("--device", "nvidia.com/gpu=GPU-1"),
+        ("--publish", "[::1]:9000:9000"),
+        ("--secret", "own-api-key,type=mount,target=api_key,uid=7,gid=8,mode=0400"),
+        ("--network", "own"),
+        ("--ulimit", "memlock=-1:-1"),
+        ("--shm-size", "64m"),
+        ("--health-cmd", "[\"CMD\", \"/usr/local/bin/entrypoint\", \"health\"]"),
+        ("--health-startup-retries", "18"),
+    ] {
+        assert_eq!(values(&argv, option), [value], "{option}");
+    }
+    assert!(argv.contains(&"--memory=1000m".to_owned()));
+    let environment = environment(&argv);
+    assert_eq!(environment["A"], "%h $x");
+    assert_eq!(environment["CUDA_VISIBLE_DEVICES"], "GPU-1");
+    assert_eq!(argv.last().unwrap(), "r.example/i:t");
 }
 
 /// systemd finds nothing wrong with the services, beside that podman may not be there.
