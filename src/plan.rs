@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod environment;
 pub mod image;
+pub mod inlined;
 pub mod knob;
 pub mod kubernetes;
 pub mod memory;
@@ -20,8 +21,8 @@ use crate::strategy::Strategy;
 use compose::{ComposePlan, mismatch};
 use environment::Environment;
 use image::{Backend, Commit, ImagePlan, Reference, Source};
+use inlined::Inlined;
 use knob::Knob;
-use service::Service;
 
 pub use crate::preset::target::Target;
 
@@ -36,7 +37,7 @@ pub struct Plan {
     pub environments: Vec<Environment>,
     pub strategies: Vec<Strategy>,
     /// What each strategy needs of a target other than Compose.
-    pub services: Vec<Service>,
+    pub inlined: Vec<Inlined>,
 }
 
 impl Plan {
@@ -68,12 +69,12 @@ impl Plan {
         }
         let image = ImagePlan { start_period: compose.start_period_s, ..image };
         let pairs = strategies.iter().zip(&environments);
-        let services = pairs
+        let inlined = pairs
             .map(|(strategy, environment)| {
-                Service::new(strategy, environment, &compose.variables, pinned)
+                Inlined::new(strategy, environment, &compose.variables, pinned)
             })
             .collect();
-        Some(Self { target, image, compose, knobs, environments, strategies, services })
+        Some(Self { target, image, compose, knobs, environments, strategies, inlined })
     }
 }
 

@@ -76,7 +76,7 @@ fn for_compose(
 
 fn for_swarm(plan: &Plan, header: Header<'_>) -> Result<Vec<Artifact>, RenderError> {
     let mut made = Vec::new();
-    for (service, strategy) in plan.services.iter().zip(&plan.strategies) {
+    for (service, strategy) in plan.inlined.iter().zip(&plan.strategies) {
         let stack = Stack::new(service);
         if made.is_empty() {
             // The strategies of a directory have the same GPUs.
@@ -96,15 +96,15 @@ fn for_kubernetes(
     let mut made = Vec::new();
     // At the top: the models' claim, which is the same for all strategies, and the default strategy.
     let mut resources = Vec::new();
-    if plan.services.iter().any(|service| service.node_models().is_none()) {
+    if plan.inlined.iter().any(|service| service.node_models().is_none()) {
         let prefix = plan.compose.container.prefix();
-        let text = kubernetes::models(shared, prefix, models_gib(&plan.services));
+        let text = kubernetes::models(shared, prefix, models_gib(&plan.inlined));
         made.push(finish("models.yaml", text)?);
         resources.push("models.yaml");
     }
-    resources.extend(plan.services.first().map(|first| first.name.as_str()));
+    resources.extend(plan.inlined.first().map(|first| first.name.as_str()));
     made.push(finish("kustomization.yaml", kubernetes::kustomization(shared, &resources))?);
-    for (service, strategy) in plan.services.iter().zip(&plan.strategies) {
+    for (service, strategy) in plan.inlined.iter().zip(&plan.strategies) {
         let manifests = Manifests::new(service);
         for (file, text) in kubernetes::base(&header(&strategy.inputs), &manifests) {
             made.push(finish(&format!("{}/{file}", service.name), text)?);
@@ -121,8 +121,8 @@ fn for_quadlet(
     let prefix = plan.compose.container.prefix();
     let network = quadlet::network(shared, prefix);
     let mut made = vec![finish(&format!("{prefix}s.network"), network)?];
-    for (service, strategy) in plan.services.iter().zip(&plan.strategies) {
-        let unit = Unit::new(service, &plan.services);
+    for (service, strategy) in plan.inlined.iter().zip(&plan.strategies) {
+        let unit = Unit::new(service, &plan.inlined);
         let name = format!("{prefix}-{}.container", service.name);
         made.push(finish(&name, quadlet::container(&header(&strategy.inputs), &unit))?);
     }

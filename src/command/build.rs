@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::output::{Directory, compile_into};
+use super::output::{Directory, Written, compile_into};
 use super::{Failure, here, preset_path};
 use crate::cli::{self, Build};
-use crate::compile::Request;
+use crate::compile::{Compiled, Request};
 use crate::plan::image::{ImageReference, Reference, Source};
 use crate::plan::{Plan, Target};
 use crate::terminal::Terminal;
@@ -19,31 +19,24 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
         (None, Some(first)) => Utf8Path::new("deploy").join(first.file_stem().unwrap_or("preset")),
         (None, None) => return Ok(()),
     };
-    let directory = Directory::read(&out, terminal)?;
-    let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let deny = args.deny.deny.is_some();
-    let placements =
-        directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
-    let target = args.target.map(target);
-    let request = Request {
-        presets: &presets,
-        out: &out,
-        target,
-        here: &here()?,
-        pinned: &pinned,
-        placements: &placements,
-    };
-    let made = compile_into(request, deny, terminal)?;
-    let written = directory.write(&made, target, &placements, args.force)?;
+    let wanted = Wanted { presets: &presets, out: &out, target: args.target.map(target) };
+    let Made { made, written } = make(wanted, &|_| Ok(()), args.force, deny, terminal)?;
     writeln!(
         terminal.err,
-        "{out}: {} files, {written} written; {}",
+        "{out}: {} files, {} written; {}",
         made.artifacts.len() + 1,
+        written.files,
         start(&made.plan)
     )?;
     for line in unpinned(&made.plan) {
         writeln!(terminal.err, "note: {line}")?;
     }
+    #[cfg(feature = "engine")]
+    if args.image {
+        super::image::build(&made, &out, terminal)?;
+    }
+    drop(written);
     Ok(())
 }
 
@@ -70,6 +63,42 @@ fn start(plan: &Plan) -> String {
             "copy the units to where Quadlet looks and start it with `systemctl start {prefix}-{name}`"
         ),
     }
+}
+
+/// A directory as it was compiled and written.
+pub(super) struct Made {
+    pub(super) made: Compiled,
+    pub(super) written: Written,
+}
+
+/// What a directory is to hold.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) presets: &'a [Utf8PathBuf],
+    pub(super) out: &'a Utf8Path,
+    /// What the command line asks for, now or when the directory was built.
+    pub(super) target: Option<Target>,
+}
+
+/// Compiles presets and, where the plan is accepted, writes the directory. What starts a strategy goes the same way.
+pub(super) fn make(
+    wanted: Wanted<'_>,
+    accept: &dyn Fn(&Plan) -> Result<(), Failure>,
+    force: bool,
+    deny: bool,
+    terminal: &mut Terminal,
+) -> Result<Made, Failure> {
+    let Wanted { presets, out, target } = wanted;
+    let directory = Directory::read(out, terminal)?;
+    let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
+    let placements =
+        directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
+    let request =
+        Request { presets, out, target, here: &here()?, pinned: &pinned, placements: &placements };
+    let made = compile_into(request, deny, terminal)?;
+    accept(&made.plan)?;
+    let written = directory.write(&made, target, &placements, force)?;
+    Ok(Made { made, written })
 }
 
 /// What is not the same for ever: names that can move to something else.

@@ -1,6 +1,6 @@
 //! What stands in the manifests of a strategy.
 
-use super::service::Service;
+use super::inlined::Inlined;
 use crate::artifact::Digest;
 
 /// Seconds between two looks at a server that is starting.
@@ -15,7 +15,7 @@ const MODELS_GIB: u32 = 100;
 /// One base.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifests<'a> {
-    pub service: &'a Service,
+    pub service: &'a Inlined,
     /// Name of the objects, or what their names begin with.
     pub prefix: &'a str,
     /// What the `ConfigMap` holds.
@@ -38,7 +38,7 @@ pub struct Manifests<'a> {
 }
 
 impl<'a> Manifests<'a> {
-    pub fn new(service: &'a Service) -> Self {
+    pub fn new(service: &'a Inlined) -> Self {
         let container = &service.container;
         let (uid, gid) = container.user.split_once(':').unwrap_or((&container.user, "0"));
         let own = |pair: &&(String, String)| {
@@ -72,7 +72,7 @@ impl<'a> Manifests<'a> {
 
 /// GPUs of one product can be on any node that has it. A machine with unlike ones, or one whose GPUs are known by their
 /// UUIDs, is itself alone.
-fn node(service: &Service) -> Option<(&'static str, String)> {
+fn node(service: &Inlined) -> Option<(&'static str, String)> {
     let machine = service.machine.clone()?;
     let product = service.gpu_names.first().filter(|name| {
         let same = service.gpu_names.iter().all(|other| other == *name);
@@ -89,7 +89,7 @@ fn node(service: &Service) -> Option<(&'static str, String)> {
 }
 
 /// How much the claim for the models asks for: each model of the directory once.
-pub fn models_gib(services: &[Service]) -> u32 {
+pub fn models_gib(services: &[Inlined]) -> u32 {
     let mut models: Vec<(&str, Option<f64>)> =
         services.iter().map(|service| (service.model.as_str(), service.size_gib)).collect();
     models.sort_by(|a, b| a.0.cmp(b.0));

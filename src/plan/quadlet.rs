@@ -1,6 +1,6 @@
 //! What stands in a `.container` unit: times, retries and names that its template only prints.
 
-use super::service::Service;
+use super::inlined::Inlined;
 
 /// Seconds between two looks at a server that is starting.
 const LOOK_S: u32 = 10;
@@ -17,7 +17,7 @@ pub const RESTART_S: u32 = 5;
 /// One unit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unit<'a> {
-    pub service: &'a Service,
+    pub service: &'a Inlined,
     /// Beginning of the names of unit, network and secret.
     pub prefix: &'a str,
     /// Services of the same directory, which want the same GPUs and the same port.
@@ -46,7 +46,7 @@ pub struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     /// The unit of one of the services of a directory, the first of which is the default.
-    pub fn new(service: &'a Service, all: &[Service]) -> Self {
+    pub fn new(service: &'a Inlined, all: &[Inlined]) -> Self {
         let container = &service.container;
         let prefix = container.prefix();
         let (uid, gid) = container.user.split_once(':').unwrap_or((&container.user, "0"));
@@ -64,7 +64,7 @@ impl<'a> Unit<'a> {
             let one = start_timeout_s + stop_timeout_s + RESTART_S;
             (starts, one.saturating_mul(starts))
         });
-        let unit = |other: &Service| format!("{prefix}-{}.service", other.name);
+        let unit = |other: &Inlined| format!("{prefix}-{}.service", other.name);
         let default = all.first().is_some_and(|first| first.name == service.name);
         Self {
             service,
@@ -100,7 +100,7 @@ fn bracketed(address: &str) -> String {
     if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }
 
-fn devices(service: &Service) -> Vec<String> {
+fn devices(service: &Inlined) -> Vec<String> {
     if !service.cuda {
         return Vec::new();
     }
@@ -111,7 +111,7 @@ fn devices(service: &Service) -> Vec<String> {
     gpus.iter().map(|id| format!("nvidia.com/gpu={id}")).collect()
 }
 
-fn volumes(service: &Service) -> Vec<String> {
+fn volumes(service: &Inlined) -> Vec<String> {
     let models = format!("{}:/models:ro", path(&service.container.models_dir));
     let more = service.mounts.iter().map(|mount| {
         let mode = if mount.read_only { ":ro" } else { "" };

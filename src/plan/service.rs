@@ -1,165 +1,315 @@
-//! A strategy as one service of a target that reads no `.env`: every value in its place, nothing to interpolate.
+//! The container that `docker compose --env-file NAME.env up` would start for a strategy, settled: what stands in the
+//! compose file, with the variables of the `.env` and of the shell put in. It is made from the same plan as the file,
+//! and the engine tests hold it against what the real Compose starts.
+
+mod duration;
 
 use std::net::IpAddr;
 
-use super::environment::Environment;
-use crate::lock::Resolved as Pinned;
-use crate::strategy::{Container, Strategy};
+use camino::{Utf8Path, Utf8PathBuf};
 
-/// What every target other than Compose starts from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Service {
-    /// The strategy's name.
-    pub name: String,
-    /// What the strategy is, for opening comments.
-    pub about: Vec<String>,
-    /// With a digest where one is known.
-    pub image: String,
-    /// Whether a registry holds the image; otherwise it was built on the machine itself.
-    pub from_registry: bool,
-    /// Whether the name can never mean another image.
-    pub pinned: bool,
-    pub cuda: bool,
-    pub port: u16,
-    /// What the container gets, each name once. Empty values are left out: empty means unset.
-    pub environment: Vec<(String, String)>,
-    pub container: Container,
-    pub mounts: Vec<Mount>,
-    /// The machine's name as a label can hold it; absent where any machine will do.
-    pub machine: Option<String>,
-    /// The names of its GPUs, in device order.
-    pub gpu_names: Vec<String>,
-    pub model: String,
-    pub size_gib: Option<f64>,
+use super::Plan;
+use super::environment::Environment;
+
+/// The name of the one service in every compose file of ours.
+pub const NAME: &str = "llama";
+
+/// Seconds between two health checks, for one of them, and how many may fail: as the template has them.
+pub const HEALTH: Health = Health { interval_s: 30, timeout_s: 5, retries: 3 };
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub interval_s: u32,
+    pub timeout_s: u32,
+    pub retries: u32,
 }
 
-/// `host:inside[:ro]`.
+/// One container and its network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The name of its `.env`.
+    pub strategy: String,
+    /// What the container's label calls it; the same, unless the shell has a variable `STRATEGY`.
+    pub label: String,
+    pub project: String,
+    /// The output directory, absolute.
+    pub directory: Utf8PathBuf,
+    pub image: String,
+    /// `NAME=value`, in order.
+    pub environment: Vec<String>,
+    /// How many of them, from the first, the entrypoint is to read.
+    pub passed_on: usize,
+    /// Address on the host.
+    pub publish: String,
+    pub port: u16,
+    pub mounts: Vec<Mount>,
+    /// The first of [`Self::mounts`], on the host.
+    pub models: Utf8PathBuf,
+    /// The GGUF on the host; absent where the path is one inside of the container.
+    pub model: Option<Utf8PathBuf>,
+    pub start_period_s: u32,
+    pub stop_grace_period_s: u32,
+    pub restart: Restart,
+    pub user: String,
+    pub memory_mib: Option<u32>,
+    pub shm_mib: Option<u32>,
+    pub locks_memory: bool,
+    pub log_max_size_mib: u32,
+    pub log_max_file: u32,
+    /// What to ask NVIDIA's driver for: all GPUs where empty. Absent where there is nothing to ask.
+    pub gpus: Option<Vec<String>>,
+    /// Variables of the shell that took the place of the strategy's: name and value.
+    pub overridden: Vec<(String, String)>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    pub host: String,
-    pub inside: String,
+    pub source: Utf8PathBuf,
+    pub target: String,
     pub read_only: bool,
 }
 
-impl Mount {
-    /// `None` for what the check has refused.
-    pub fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split(':');
-        let (host, inside) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-        Some(Self { host, inside, read_only: parts.next() == Some("ro") })
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Restart {
+    No,
+    Always,
+    UnlessStopped,
+    OnFailure(u32),
+}
+
+/// A variable of the shell that cannot be what it has to be.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error("the directory has no strategy `{0}`")]
+    NoStrategy(String),
+    #[error("`{name}` is `{value}`; write {form}, or unset it in the shell")]
+    Variable { name: &'static str, value: String, form: &'static str },
+    #[error(
+        "`{0}` has no letter or digit to make a project's name of; set `container.project` in the preset"
+    )]
+    Project(Utf8PathBuf),
 }
 
 impl Service {
-    /// `passed` are the names of the variables that Compose would pass on to the container.
+    /// `directory` is absolute; `shell` looks a variable up in the environment of the user.
     pub fn new(
-        strategy: &Strategy,
-        environment: &Environment,
-        passed: &[String],
-        pinned: &Pinned,
-    ) -> Self {
-        let container = &strategy.container;
-        let cuda = strategy.image.plan.cuda().is_some();
-        let mut variables = Variables::default();
-        let own = environment.variables.iter();
-        own.filter(|(name, _)| passed.contains(name)).for_each(|(n, v)| variables.set(n, v));
-        if cuda {
-            variables.set("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
-            if let Some(order) = &container.visible_devices {
-                variables.set("CUDA_VISIBLE_DEVICES", order);
+        plan: &Plan,
+        strategy: &str,
+        directory: &Utf8Path,
+        shell: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ServiceError> {
+        let environment = plan.environments.iter().find(|known| known.name == strategy);
+        let environment =
+            environment.ok_or_else(|| ServiceError::NoStrategy(strategy.to_owned()))?;
+        let compose = &plan.compose;
+        let container = &compose.container;
+        let mut values = Values { environment, shell, overridden: Vec::new() };
+
+        let mut lines = Vec::new();
+        for name in &compose.variables {
+            lines.push(format!("{name}={}", values.get(name).unwrap_or_default()));
+        }
+        if compose.cuda {
+            lines.push("CUDA_DEVICE_ORDER=PCI_BUS_ID".to_owned());
+            lines.extend(
+                container.visible_devices.iter().map(|o| format!("CUDA_VISIBLE_DEVICES={o}")),
+            );
+        }
+        lines.extend(container.environment.iter().map(|(name, value)| format!("{name}={value}")));
+
+        let home = shell("HOME");
+        let on_host = |path: &str| absolute(directory, path, home.as_deref());
+        let models = on_host(&values.get("MODELS_DIR").unwrap_or_else(|| "./models".to_owned()));
+        let mut mounts =
+            vec![Mount { source: models.clone(), target: "/models".to_owned(), read_only: true }];
+        for volume in &container.volumes {
+            let mut parts = volume.split(':');
+            if let (Some(source), Some(target)) = (parts.next(), parts.next()) {
+                let (source, target) = (on_host(source), target.to_owned());
+                mounts.push(Mount { source, target, read_only: parts.next() == Some("ro") });
             }
         }
-        container.environment.iter().for_each(|(n, v)| variables.set(n, v));
-        let name = &strategy.image.name;
-        let digest = pinned.digest(name.as_str()).filter(|_| !name.is_pinned());
-        let image = digest.map_or_else(|| name.to_string(), |digest| format!("{name}@{digest}"));
-        let host = strategy.host.as_deref();
-        let bound = host.filter(|host| cuda && !host.gpus.is_empty() || host.cpu.isa.is_some());
-        Self {
-            name: strategy.name.clone(),
-            about: environment.about.clone(),
-            image,
-            from_registry: name.has_registry(),
-            pinned: name.is_pinned() || digest.is_some(),
-            cuda,
-            port: strategy.port,
-            environment: variables.0,
-            container: container.clone(),
-            mounts: container.volumes.iter().filter_map(|text| Mount::read(text)).collect(),
-            machine: bound.map(|host| label(&host.name)).filter(|label| !label.is_empty()),
-            gpu_names: host
-                .filter(|_| cuda)
-                .map(|host| host.gpus.iter().map(|gpu| gpu.name.clone()).collect())
-                .unwrap_or_default(),
-            model: strategy.model.clone(),
-            size_gib: strategy.size_gib,
+        if container.api_key_file.is_some()
+            && let Some(file) = values.get("API_KEY_FILE")
+        {
+            let target = "/run/secrets/api_key".to_owned();
+            mounts.push(Mount { source: on_host(&file), target, read_only: true });
+        }
+        let model = values.get("MODEL").and_then(|file| match file.strip_prefix('/') {
+            None => Some(models.join(file)),
+            Some(_) => file.strip_prefix("/models/").map(|inside| models.join(inside)),
+        });
+        let port = match values.get("PORT") {
+            None => compose.default_port,
+            Some(value) => value.parse().map_err(|_| ServiceError::Variable {
+                name: "PORT",
+                value,
+                form: "a number up to 65535",
+            })?,
+        };
+        Ok(Self {
+            strategy: strategy.to_owned(),
+            label: values.get("STRATEGY").unwrap_or_default(),
+            project: project(container.project.as_deref(), directory, shell)?,
+            directory: directory.to_owned(),
+            image: compose.image.clone(),
+            environment: lines,
+            passed_on: compose.variables.len(),
+            publish: container.publish.clone(),
+            port,
+            mounts,
+            models,
+            model,
+            start_period_s: values.seconds("START_PERIOD", compose.start_period_s)?,
+            stop_grace_period_s: values
+                .seconds("STOP_GRACE_PERIOD", compose.stop_grace_period_s)?,
+            restart: restart(&container.restart),
+            user: container.user.clone(),
+            memory_mib: container.memory_limit_mib,
+            shm_mib: container.shm_size_mib,
+            locks_memory: container.locks_memory,
+            log_max_size_mib: container.log_max_size_mib,
+            log_max_file: container.log_max_file,
+            gpus: compose.cuda.then(|| container.gpus.clone()),
+            overridden: values.overridden,
+        })
+    }
+
+    /// The name that Compose gives the container.
+    pub fn container(&self) -> String {
+        format!("{}-{NAME}-1", self.project)
+    }
+
+    /// The name that Compose gives the project's network.
+    pub fn network(&self) -> String {
+        format!("{}_default", self.project)
+    }
+
+    /// The file that is given to `docker compose --env-file`.
+    pub fn env_file(&self) -> Utf8PathBuf {
+        self.directory.join(format!("{}.env", self.strategy))
+    }
+
+    /// Where clients reach the server.
+    pub fn url(&self) -> String {
+        match self.publish.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => format!("http://127.0.0.1:{}", self.port),
+            Ok(IpAddr::V6(address)) => format!("http://[{address}]:{}", self.port),
+            _ => format!("http://{}:{}", self.publish, self.port),
         }
     }
-}
 
-impl Service {
-    /// The models' directory on a node, where the preset names one that can be on a node.
-    pub fn node_models(&self) -> Option<&str> {
-        let dir = self.container.models_dir.as_str();
-        dir.starts_with('/').then_some(dir)
-    }
-
-    /// Whether the server is published beyond its machine.
-    pub fn for_everybody(&self) -> bool {
-        let address = self.container.publish.parse::<IpAddr>();
-        address.is_ok_and(|address| address.is_unspecified())
+    /// Seconds after which a server that never answered is given up, as Docker itself would call it unhealthy.
+    pub const fn patience_s(&self) -> u32 {
+        self.start_period_s + HEALTH.retries * (HEALTH.interval_s + HEALTH.timeout_s)
     }
 }
 
-/// Names and values; of a name that is set twice the last value stays, as with Compose.
-#[derive(Default)]
-struct Variables(Vec<(String, String)>);
+/// What Compose puts in for `${NAME:-}`: the shell wins, and an empty value counts as not set.
+struct Values<'a> {
+    environment: &'a Environment,
+    shell: &'a dyn Fn(&str) -> Option<String>,
+    overridden: Vec<(String, String)>,
+}
 
-impl Variables {
-    fn set(&mut self, name: &str, value: &str) {
-        self.0.retain(|(known, _)| known != name);
-        self.0.push((name.to_owned(), value.to_owned()));
+impl Values<'_> {
+    fn get(&mut self, name: &str) -> Option<String> {
+        let ours = self.environment.variables.iter().find(|(known, _)| known == name);
+        let ours = ours.map(|(_, value)| value.clone());
+        let value = match (self.shell)(name) {
+            Some(value) => {
+                let told = self.overridden.iter().any(|(known, _)| known == name);
+                if !told && ours.as_ref() != Some(&value) {
+                    self.overridden.push((name.to_owned(), value.clone()));
+                }
+                Some(value)
+            }
+            None => ours,
+        };
+        value.filter(|value| !value.is_empty())
+    }
+
+    fn seconds(&mut self, name: &'static str, default: u32) -> Result<u32, ServiceError> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        duration::seconds(&value).ok_or(ServiceError::Variable {
+            name,
+            value,
+            form: "a time such as `90s` or `15m`",
+        })
     }
 }
 
-/// A name as a label of a node can hold it: lower-case letters, digits and single dashes, at most 63.
-fn label(name: &str) -> String {
-    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let mut label = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
-    label.truncate(63);
-    label.trim_end_matches('-').to_owned()
+/// As Compose names a project: the variable, the file's `name`, else the directory, in the letters that it allows.
+fn project(
+    named: Option<&str>,
+    directory: &Utf8Path,
+    shell: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, ServiceError> {
+    let given = shell("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty());
+    let name = given.as_deref().or(named).or(directory.file_name()).unwrap_or_default();
+    let lower = name.to_lowercase();
+    let plain: String =
+        lower.chars().filter(|c| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-')).collect();
+    let plain = plain.trim_start_matches(['_', '-']);
+    if plain.is_empty() {
+        Err(ServiceError::Project(directory.to_owned()))
+    } else {
+        Ok(plain.to_owned())
+    }
+}
+
+/// A path of the compose file on the host.
+fn absolute(directory: &Utf8Path, path: &str, home: Option<&str>) -> Utf8PathBuf {
+    let path = match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => Utf8Path::new(home).join(rest),
+        _ => directory.join(path),
+    };
+    crate::preset::resolve::clean(&path)
+}
+
+fn restart(text: &str) -> Restart {
+    match text.split_once(':').unwrap_or((text, "0")) {
+        ("always", _) => Restart::Always,
+        ("unless-stopped", _) => Restart::UnlessStopped,
+        ("on-failure", times) => Restart::OnFailure(times.parse().unwrap_or(0)),
+        _ => Restart::No,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Mount, Variables, label};
+    use camino::Utf8Path;
+
+    use super::{Restart, absolute, project, restart};
 
     #[test]
-    fn labels_are_what_every_scheduler_takes() {
-        for (name, expected) in [
-            ("RTX 4090 + RTX 5070 Ti", "rtx-4090-rtx-5070-ti"),
-            ("--é_x--", "x"),
-            ("", ""),
-            (&"a-".repeat(60), &"a-".repeat(32)[..63]),
-        ] {
-            assert_eq!(label(name), expected);
+    fn projects_are_named_as_compose_names_them() {
+        let none = |_: &str| None;
+        for (directory, name) in
+            [("/x/Small.1", "small1"), ("/x/ud-q6", "ud-q6"), ("/x/_A b", "ab"), ("/x/-9", "9")]
+        {
+            assert_eq!(project(None, Utf8Path::new(directory), &none).unwrap(), name);
         }
+        let shell = |name: &str| (name == "COMPOSE_PROJECT_NAME").then(|| "Mine".to_owned());
+        assert_eq!(project(Some("file"), Utf8Path::new("/x/y"), &shell).unwrap(), "mine");
+        assert_eq!(project(Some("file"), Utf8Path::new("/x/y"), &none).unwrap(), "file");
+        assert!(project(None, Utf8Path::new("/x/\u{e9}"), &none).is_err());
     }
 
     #[test]
-    fn the_last_value_of_a_name_stays() {
-        let mut variables = Variables::default();
-        for (name, value) in [("A", "1"), ("B", "2"), ("A", "3")] {
-            variables.set(name, value);
-        }
-        assert_eq!(variables.0, [("B".into(), "2".into()), ("A".into(), "3".into())]);
+    fn paths_start_from_the_output_directory() {
+        let at = |path: &str| absolute(Utf8Path::new("/a/b"), path, Some("/home/me"));
+        assert_eq!(at("./models"), "/a/b/models");
+        assert_eq!(at("../models"), "/a/models");
+        assert_eq!(at("/srv/models"), "/srv/models");
+        assert_eq!(at("~/models"), "/home/me/models");
     }
 
     #[test]
-    fn mounts_are_writable_unless_they_say_otherwise() {
-        assert!(Mount::read("/a:/b:ro").unwrap().read_only);
-        assert!(!Mount::read("/a:/b:rw").unwrap().read_only);
-        assert!(!Mount::read("/a:/b").unwrap().read_only);
-        assert_eq!(Mount::read("/a"), None);
+    fn restart_policies() {
+        assert_eq!(restart("on-failure:3"), Restart::OnFailure(3));
+        assert_eq!(restart("on-failure"), Restart::OnFailure(0));
+        assert_eq!(restart("no"), Restart::No);
+        assert_eq!(restart("unless-stopped"), Restart::UnlessStopped);
     }
 }

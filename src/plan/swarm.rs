@@ -1,6 +1,6 @@
 //! What stands in a stack file and in the configuration of its nodes.
 
-use super::service::Service;
+use super::inlined::Inlined;
 
 /// Seconds that a start takes beside loading the model.
 const MARGIN_S: u32 = 60;
@@ -11,7 +11,7 @@ pub const RESOURCE: &str = "NVIDIA-GPU";
 /// One stack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stack<'a> {
-    pub service: &'a Service,
+    pub service: &'a Inlined,
     /// The name to deploy it under.
     pub prefix: &'a str,
     pub environment: Vec<(String, String)>,
@@ -31,7 +31,7 @@ pub struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    pub fn new(service: &'a Service) -> Self {
+    pub fn new(service: &'a Inlined) -> Self {
         let container = &service.container;
         let (uid, gid) = container.user.split_once(':').unwrap_or((&container.user, "0"));
         let (restart, max_attempts) = match container.restart.as_str() {

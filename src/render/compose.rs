@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::filter as filters;
 use crate::plan::compose::ComposePlan;
-use crate::plan::service::Mount;
+use crate::plan::inlined::Mount;
 
 #[derive(Template)]
 #[template(path = "docker-compose.yml", escape = "plain")]

@@ -219,6 +219,11 @@ fn verify(dir: &Path, services: &BTreeMap<String, String>) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    let ours: Vec<_> = said.lines().filter(|line| line.contains("llama")).collect();
+    // Quadlet names each mounted path for its order among mounts, and has no way to write one with blanks.
+    let known = "RequiresMountsFor= path is not absolute";
+    let ours: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains(dir.to_str().unwrap()) && !line.contains(known))
+        .collect();
     assert!(output.status.success() && ours.is_empty(), "{said}");
 }
