@@ -93,6 +93,9 @@ pub struct Build {
     /// Directory to write to [default: deploy/NAME of the first preset]
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<Utf8PathBuf>,
+    /// What to write for [default: the presets' `target`, else compose]
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<Target>,
     /// Overwrite files that were edited by hand
     #[arg(long)]
     pub force: bool,
@@ -102,6 +105,14 @@ pub struct Build {
     pub image: bool,
     #[command(flatten)]
     pub deny: Deny,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    Compose,
+    Swarm,
+    Kubernetes,
+    Quadlet,
 }
 
 #[derive(Debug, Args)]

@@ -143,7 +143,7 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         let mut library = Library::new(&load);
         let path = preset_path(preset);
         let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-        check(&resolved, &mut library.findings);
+        check(&resolved, None, &mut library.findings);
         report(&library.findings, &library.sources, false, terminal)?;
         if let Some(strategy) = Strategy::new(&resolved, None) {
             request = of_strategy(&strategy)?;

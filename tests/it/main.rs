@@ -27,4 +27,5 @@ mod rejects;
 mod repository;
 mod schema;
 mod store;
+mod targets;
 mod tools;
