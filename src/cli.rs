@@ -1,8 +1,14 @@
 //! The command line: names, types and help. What a command does is in `command`.
 
+mod ledger;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub use ledger::{
+    Ledger, LedgerCommand, LedgerCompare, LedgerFile, LedgerImport, LedgerList, LedgerSource,
+};
 
 /// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
 #[derive(Debug, Parser)]
@@ -13,10 +19,10 @@ pub struct Cli {
 }
 
 const AFTER: &str = "Exit codes: 0 done, 1 preset rejected, 2 usage, 3 out of date, 4 engine, \
-5 out of memory, 6 edited by hand, 7 file, 8 unresolved.";
+5 out of memory, 6 edited by hand, 7 file, 8 unresolved, 9 slower.";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value of it exists in a run")]
+#[allow(clippy::large_enum_variant, reason = "one value of it exists in a run")]
 pub enum Command {
     /// Write Dockerfile, docker-compose.yml, entrypoint and .env files for presets
     Build(Build),
@@ -36,6 +42,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what a GGUF file holds
     Inspect(Inspect),
+    /// Show what was measured, compare two runs, or fail where a speed has fallen
+    Ledger(Ledger),
     /// Print the tensor override for a number of layers per device
     Ot(Ot),
     /// Print the JSON Schema of presets or hardware files

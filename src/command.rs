@@ -5,12 +5,14 @@ mod check;
 mod estimate;
 mod explain;
 mod inspect;
+mod ledger;
 mod list;
 mod machine;
 mod manual;
 mod ot;
 mod output;
 mod plan;
+mod run_key;
 mod schema;
 mod show;
 mod update;
@@ -43,6 +45,8 @@ pub enum Failure {
     Edited(String),
     #[error("{0}")]
     Unresolved(String),
+    #[error("{0}")]
+    Regression(String),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error("{0}")]
@@ -63,6 +67,7 @@ impl Failure {
             Self::OutOfDate(_) => Exit::OutOfDate,
             Self::Edited(_) => Exit::Edited,
             Self::Unresolved(_) => Exit::Unresolved,
+            Self::Regression(_) => Exit::Regression,
             Self::Output(_) | Self::File(_) => Exit::File,
         }
     }
@@ -80,6 +85,7 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Estimate(args) => estimate::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
+        Command::Ledger(args) => ledger::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),
         Command::Schema(args) => schema::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),

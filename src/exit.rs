@@ -32,6 +32,8 @@ exits! {
     File = 7,
     /// Nothing could be resolved from outside: no network, or no such branch.
     Unresolved = 8,
+    /// `ledger --fail-below`: a speed has fallen below the bound.
+    Regression = 9,
 }
 
 impl From<Exit> for std::process::ExitCode {

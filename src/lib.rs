@@ -20,7 +20,9 @@ pub mod lock;
 pub mod preset;
 
 // Thinking.
+pub mod bench;
 pub mod check;
+pub mod ledger;
 pub mod plan;
 pub mod probe;
 pub mod strategy;

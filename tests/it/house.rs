@@ -19,6 +19,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("gguf", &["ground"]),
     ("preset", &["ground", "flags", "hardware"]),
     ("lock", &["ground"]),
+    ("bench", &["ground"]),
+    ("ledger", &["ground", "bench"]),
     ("check", &["ground", "flags", "hardware", "preset", "plan", "strategy"]),
     ("strategy", &["ground", "hardware", "lock", "preset", "plan"]),
     ("plan", &["ground", "flags", "hardware", "gguf", "preset", "strategy", "lock"]),

@@ -19,6 +19,7 @@ mod entrypoint;
 mod examples;
 mod gguf;
 mod house;
+mod ledger;
 mod pattern;
 mod plan;
 mod presets;
