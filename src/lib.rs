@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod plan;
 pub mod probe;
 pub mod strategy;
+pub mod tune;
 
 // Writing.
 pub mod compile;

@@ -21,6 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lock", &["ground"]),
     ("bench", &["ground"]),
     ("ledger", &["ground", "bench"]),
+    ("tune", &["ground"]),
     ("check", &["ground", "flags", "hardware", "preset", "plan", "strategy"]),
     ("strategy", &["ground", "hardware", "lock", "preset", "plan"]),
     ("plan", &["ground", "flags", "hardware", "gguf", "preset", "strategy", "lock"]),
