@@ -36,6 +36,8 @@ pub mod render;
 pub mod git;
 pub mod gpu;
 pub mod registry;
+#[cfg(feature = "bench")]
+pub mod server;
 pub mod store;
 pub mod terminal;
 

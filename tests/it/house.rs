@@ -32,6 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("git", &["ground"]),
     ("registry", &["ground"]),
     ("gpu", &["ground", "hardware"]),
+    ("server", &["ground"]),
     ("terminal", &["ground"]),
     ("cli", &[]),
 ];
