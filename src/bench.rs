@@ -2,6 +2,7 @@
 //! doubted itself. Values in, values out; who measured is not known here.
 
 pub mod doubt;
+pub mod prompt;
 pub mod spread;
 pub mod verdict;
 

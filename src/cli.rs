@@ -1,11 +1,15 @@
 //! The command line: names, types and help. What a command does is in `command`.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod ledger;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+#[cfg(feature = "bench")]
+pub use bench::Bench;
 pub use ledger::{
     Ledger, LedgerCommand, LedgerCompare, LedgerFile, LedgerImport, LedgerList, LedgerSource,
 };
@@ -19,7 +23,7 @@ pub struct Cli {
 }
 
 const AFTER: &str = "Exit codes: 0 done, 1 preset rejected, 2 usage, 3 out of date, 4 engine, \
-5 out of memory, 6 edited by hand, 7 file, 8 unresolved, 9 slower.";
+5 out of memory, 6 edited by hand, 7 file, 8 unresolved, 9 slower, 23 server.";
 
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "one value of it exists in a run")]
@@ -42,6 +46,9 @@ pub enum Command {
     Verify(Verify),
     /// Show what a GGUF file holds
     Inspect(Inspect),
+    /// Measure a running llama-server, or two in turns, and write it into the ledger
+    #[cfg(feature = "bench")]
+    Bench(Bench),
     /// Show what was measured, compare two runs, or fail where a speed has fallen
     Ledger(Ledger),
     /// Print the tensor override for a number of layers per device

@@ -1,5 +1,7 @@
 //! The commands: each reads, lets the core think, and writes. No command knows how another works.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod build;
 mod check;
 mod estimate;
@@ -15,6 +17,7 @@ mod plan;
 mod run_key;
 mod schema;
 mod show;
+mod speeds;
 mod update;
 mod verify;
 
@@ -47,6 +50,9 @@ pub enum Failure {
     Unresolved(String),
     #[error("{0}")]
     Regression(String),
+    #[cfg(feature = "bench")]
+    #[error("{0}")]
+    Server(String),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error("{0}")]
@@ -68,6 +74,8 @@ impl Failure {
             Self::Edited(_) => Exit::Edited,
             Self::Unresolved(_) => Exit::Unresolved,
             Self::Regression(_) => Exit::Regression,
+            #[cfg(feature = "bench")]
+            Self::Server(_) => Exit::Server,
             Self::Output(_) | Self::File(_) => Exit::File,
         }
     }
@@ -85,6 +93,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Estimate(args) => estimate::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
+        #[cfg(feature = "bench")]
+        Command::Bench(args) => bench::run(args, terminal),
         Command::Ledger(args) => ledger::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),
         Command::Schema(args) => schema::run(args, terminal),

@@ -34,6 +34,8 @@ exits! {
     Unresolved = 8,
     /// `ledger --fail-below`: a speed has fallen below the bound.
     Regression = 9,
+    /// `bench`: a llama-server cannot be reached, refused, or answered with something else.
+    Server = 23,
 }
 
 impl From<Exit> for std::process::ExitCode {

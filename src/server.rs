@@ -52,6 +52,8 @@ impl Server {
             // A server of one's own is not behind the proxy that leads out.
             .proxy(None)
             .max_redirects(0)
+            // llama-server hangs up after a number of requests, whenever that is.
+            .max_idle_connections(0)
             .timeout_connect(Some(CONNECT))
             .timeout_per_read(Some(patience))
             .build();

@@ -12,6 +12,8 @@
     reason = "tests may fail loudly, and they read files and the environment"
 )]
 
+#[cfg(feature = "bench")]
+mod bench;
 mod chain;
 mod cli;
 mod dialects;
