@@ -63,9 +63,10 @@ pub(super) fn all(
                     timings.predicted_per_second
                 )?;
                 if let Some(samples) = samples.get_mut(i).filter(|_| counts) {
-                    samples.prompt.push(timings.prompt_per_second);
-                    samples.decode.push(timings.predicted_per_second);
-                    samples.first_token_ms.extend(done.first_token.map(|t| t.as_secs_f64() * 1e3));
+                    samples.prompt.push(round(timings.prompt_per_second));
+                    samples.decode.push(round(timings.predicted_per_second));
+                    let first = done.first_token.map(|time| round(time.as_secs_f64() * 1e3));
+                    samples.first_token_ms.extend(first);
                 }
             }
         }
@@ -136,12 +137,17 @@ fn one(
     Ok(done)
 }
 
+/// To three decimals: more is noise, and makes lines that nobody reads.
+fn round(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
 fn answer(args: &Bench, target: &Target) -> Result<Answer, Failure> {
     let done = target.server.answer(prompt::TASK, args.answer_tokens)?;
     let doubts = doubts(&done.text);
     Ok(Answer {
         tokens: Some(done.timings.predicted_n),
-        seconds: Some((done.total.as_secs_f64() * 1e3).round() / 1e3),
+        seconds: Some(round(done.total.as_secs_f64())),
         finished: Some(done.finished),
         self_correction: Some(!doubts.is_empty()),
         doubts,
