@@ -17,11 +17,13 @@ pub mod flags;
 pub mod gguf;
 pub mod hardware;
 pub mod lock;
+pub mod log;
 pub mod preset;
 
 // Thinking.
 pub mod bench;
 pub mod check;
+pub mod client;
 pub mod ledger;
 pub mod plan;
 pub mod probe;
@@ -33,6 +35,8 @@ pub mod compile;
 pub mod render;
 
 // Edges.
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod git;
 pub mod gpu;
 pub mod registry;

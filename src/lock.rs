@@ -12,6 +12,11 @@ use crate::artifact::Digest;
 /// Its name in an output directory.
 pub const FILE: &str = "composegen.lock";
 
+/// Its name beside the files of a client: several may share a directory.
+pub fn client_file(client: &str) -> String {
+    format!("composegen-{client}.lock")
+}
+
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,10 +81,20 @@ impl Resolved {
 const HEAD: &str = "# Written by composegen; not to be edited. `composegen check` compares the files with it,\n\
                     # `composegen update` resolves what can move.\n";
 
+const CLIENT_HEAD: &str =
+    "# Written by composegen; not to be edited. `composegen client` knows its own files by it.\n";
+
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = toml::to_string(self).map_err(|_| fmt::Error)?;
         write!(f, "{HEAD}\n{body}")
+    }
+}
+
+impl Lock {
+    /// The text where the files are those of a client.
+    pub fn client_text(&self) -> String {
+        self.to_string().replacen(HEAD, CLIENT_HEAD, 1)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Holes in templates print plain words. Whatever else is printed goes through an encoder of `quote`, by the filter
 //! of its sink; the escaper refuses the rest, so that a forgotten filter is an error and never a wrong file.
 
+pub mod client;
 mod compose;
 pub mod dockerfile;
 mod dotenv;

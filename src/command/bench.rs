@@ -28,7 +28,7 @@ struct Target {
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self::Server(format!("{error}\n{}", error.help()))
+        Self::NoAnswer(format!("{error}\n{}", error.help()))
     }
 }
 

@@ -16,6 +16,7 @@
 mod bench;
 mod chain;
 mod cli;
+mod client;
 mod dialects;
 mod entrypoint;
 mod examples;

@@ -113,7 +113,7 @@ fn one(
     let done = target.server.complete(&Prompt { tokens, generate: args.tokens })?;
     let timings = done.timings;
     let wrong = |what: String| {
-        Failure::Server(format!(
+        Failure::NoAnswer(format!(
             "{}: {what}\nits figures would not mean what they say: measure a server that nobody else uses",
             target.server.url()
         ))
