@@ -12,6 +12,8 @@
     reason = "tests may fail loudly, and they read files and the environment"
 )]
 
+#[cfg(feature = "bench")]
+mod bench;
 mod chain;
 mod cli;
 mod client;
@@ -20,6 +22,7 @@ mod entrypoint;
 mod examples;
 mod gguf;
 mod house;
+mod ledger;
 mod pattern;
 mod plan;
 mod presets;
