@@ -22,6 +22,7 @@ mod house;
 mod pattern;
 mod plan;
 mod presets;
+mod profile;
 mod rejects;
 mod repository;
 mod schema;

@@ -178,6 +178,9 @@ fn what_it_prints_is_reviewed() {
             "dense",
             &["plan", "--model", gemma.as_str(), "--gpu", "12288:11900:8.6", "--ctx-size", "8192"],
         ),
+        ("inspect", &["inspect", "tests/it/headers/gemma3-27b.gguf"]),
+        ("inspect-missing", &["inspect", "tests/it/headers/none-00001-of-00002.gguf"]),
+        ("inspect-no-model", &["inspect", "Cargo.toml"]),
         ("verify-ud-q6", &["verify", "ud-q6", "--model", ud6.as_str()]),
         ("no-machine", &["plan", "--model", gemma.as_str()]),
         (
