@@ -1,8 +1,16 @@
 //! The command line: names, types and help. What a command does is in `command`.
 
+#[cfg(feature = "engine")]
+mod engine;
+mod planner;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+#[cfg(feature = "engine")]
+pub use engine::{Chosen, Doctor, Logs, Probe, Run, Running, Status, Up};
+pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};
 
 /// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
 #[derive(Debug, Parser)]
@@ -13,10 +21,11 @@ pub struct Cli {
 }
 
 const AFTER: &str = "Exit codes: 0 done, 1 preset rejected, 2 usage, 3 out of date, 4 engine, \
-5 out of memory, 6 edited by hand, 7 file, 8 unresolved.";
+5 out of memory, 6 edited by hand, 7 file, 8 unresolved, 10 to 22 why an image or a server failed \
+(docs/exit-codes.md), 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value of it exists in a run")]
+#[allow(clippy::large_enum_variant, reason = "one value of it exists in a run")]
 pub enum Command {
     /// Write Dockerfile, docker-compose.yml, entrypoint and .env files for presets
     Build(Build),
@@ -24,12 +33,36 @@ pub enum Command {
     Check(Check),
     /// Resolve branch and base images to a commit and digests, and build again
     Update(Update),
+    /// Start a strategy on the engine and wait until it answers
+    #[cfg(feature = "engine")]
+    Up(Up),
+    /// Stop a strategy and remove its container
+    #[cfg(feature = "engine")]
+    Down(Running),
+    /// Stop a strategy and start it again as it is
+    #[cfg(feature = "engine")]
+    Restart(Running),
+    /// Print what a strategy's server says
+    #[cfg(feature = "engine")]
+    Logs(Logs),
+    /// Show what runs, how it is, and what it takes
+    #[cfg(feature = "engine")]
+    Status(Status),
+    /// Run one command in a strategy's image: llama-bench, llama-fit-params, or the server with other flags
+    #[cfg(feature = "engine")]
+    Run(Run),
+    /// Look whether this machine has what building and running takes
+    #[cfg(feature = "engine")]
+    Doctor(Doctor),
     /// Show all strategies in a table
     List(List),
     /// Show one strategy: every value, and where it comes from
     Show(Show),
     /// Find which layers and experts go to which device
     Plan(Plan),
+    /// Ask the image's own llama.cpp what a strategy takes; its GPUs need not be there
+    #[cfg(feature = "engine")]
+    Probe(Probe),
     /// Compute what llama-server will take of each device
     Estimate(Estimate),
     /// Show which tensors each override of a preset claims
@@ -59,6 +92,10 @@ pub struct Build {
     /// Overwrite files that were edited by hand
     #[arg(long)]
     pub force: bool,
+    /// Build the image on the engine, too
+    #[cfg(feature = "engine")]
+    #[arg(long)]
+    pub image: bool,
     #[command(flatten)]
     pub deny: Deny,
 }
@@ -167,107 +204,6 @@ pub struct Man {
     /// Directory to write to
     #[arg(value_name = "DIR")]
     pub dir: Utf8PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub struct Plan {
-    /// A preset's file, or its name in `presets`
-    #[arg(value_name = "PRESET", required_unless_present = "model")]
-    pub preset: Option<Utf8PathBuf>,
-    /// GGUF file; its header is enough [default: the preset's, in its models directory]
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<Utf8PathBuf>,
-    #[command(flatten)]
-    pub machine: Machine,
-    #[command(flatten)]
-    pub buffers: Buffers,
-    /// Tokens over all slots [default: what the model was trained for]
-    #[arg(long, short = 'c', value_name = "N")]
-    pub ctx_size: Option<u64>,
-    #[arg(long, value_name = "N")]
-    pub ubatch_size: Option<u64>,
-    #[arg(long, value_name = "N")]
-    pub batch_size: Option<u64>,
-    #[arg(long, value_name = "TYPE")]
-    pub cache_type_k: Option<String>,
-    #[arg(long, value_name = "TYPE")]
-    pub cache_type_v: Option<String>,
-    /// Slots [default: llama-server's choice, four that share a cache]
-    #[arg(long, value_name = "N")]
-    pub parallel: Option<u64>,
-    /// MiB to leave free, one for all devices or one for each
-    #[arg(long, default_value = "1024", value_delimiter = ',', value_name = "MIB")]
-    pub margin: Vec<u64>,
-    /// MiB to keep free on each device on top, for other programs
-    #[arg(long, value_delimiter = ',', value_name = "MIB")]
-    pub reserve: Vec<u64>,
-    /// Layers whose experts are on each device, `auto` where it is to be found
-    #[arg(long, value_delimiter = ',', value_name = "N")]
-    pub layers: Vec<String>,
-    /// Rules to keep in front, each `pattern=buffer`
-    #[arg(long, value_name = "RULES")]
-    pub override_tensor: Vec<String>,
-    /// What may be moved
-    #[arg(long, default_value = "tensor", value_name = "WHAT")]
-    pub granularity: Granularity,
-    /// Put the placement into the preset
-    #[arg(long, requires = "preset")]
-    pub write: bool,
-    /// Do not plan alternatives
-    #[arg(long)]
-    pub only: bool,
-    #[command(flatten)]
-    pub output: Output,
-}
-
-#[derive(Debug, Args)]
-pub struct Machine {
-    /// Hardware file
-    #[arg(long, value_name = "FILE", conflicts_with = "gpu")]
-    pub hardware: Option<Utf8PathBuf>,
-    /// A GPU, in device order: `TOTAL:FREE[:CAPABILITY[:GB/S]]`, memory in MiB
-    #[arg(long, value_name = "GPU")]
-    pub gpu: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct Buffers {
-    /// Compute buffers of another build of llama.cpp, as measured: `seed-2026-02`
-    #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Granularity {
-    /// The experts of whole layers only
-    Layer,
-    /// Whole layers, then single tensors of one more layer per device
-    Tensor,
-}
-
-#[derive(Debug, Args)]
-pub struct Estimate {
-    #[arg(value_name = "MODEL.gguf")]
-    pub model: Utf8PathBuf,
-    #[command(flatten)]
-    pub machine: Machine,
-    #[command(flatten)]
-    pub buffers: Buffers,
-    #[command(flatten)]
-    pub output: Output,
-    /// llama-server's flags
-    #[arg(last = true, value_name = "FLAGS")]
-    pub flags: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct Verify {
-    /// A preset's file, or its name in `presets`
-    #[arg(value_name = "PRESET")]
-    pub preset: Utf8PathBuf,
-    /// GGUF file; its header is enough
-    #[arg(long, value_name = "FILE")]
-    pub model: Utf8PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ pub mod flags;
 pub mod gguf;
 pub mod hardware;
 pub mod lock;
+pub mod log;
 pub mod preset;
 
 // Thinking.
@@ -30,6 +31,8 @@ pub mod compile;
 pub mod render;
 
 // Edges.
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod git;
 pub mod gpu;
 pub mod registry;

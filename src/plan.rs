@@ -7,6 +7,7 @@ pub mod knob;
 pub mod memory;
 pub mod pattern;
 pub mod placement;
+pub mod service;
 pub mod speed;
 
 use crate::diagnostic::{Code, Diagnostic, Location};

@@ -4,9 +4,10 @@ use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::output::{Directory, compile_into};
+use super::output::{Directory, Written, compile_into};
 use super::{Failure, here, preset_path};
 use crate::cli::Build;
+use crate::compile::Compiled;
 use crate::plan::Plan;
 use crate::plan::image::{ImageReference, Reference, Source};
 use crate::terminal::Terminal;
@@ -18,23 +19,47 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
         (None, Some(first)) => Utf8Path::new("deploy").join(first.file_stem().unwrap_or("preset")),
         (None, None) => return Ok(()),
     };
-    let directory = Directory::read(&out, terminal)?;
-    let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let deny = args.deny.deny.is_some();
-    let placements =
-        directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
-    let made = compile_into(&presets, &out, &here()?, &pinned, &placements, deny, terminal)?;
-    let written = directory.write(&made, &placements, args.force)?;
+    let Made { made, written } = make(&presets, &out, args.force, deny, terminal)?;
+    let name = made.plan.strategies.first().map(|s| s.name.as_str()).unwrap_or_default();
     writeln!(
         terminal.err,
-        "{out}: {} files, {written} written; start it with `docker compose --env-file {}.env up`",
+        "{out}: {} files, {} written; start it with `docker compose --env-file {name}.env up`",
         made.artifacts.len() + 1,
-        made.plan.strategies.first().map(|s| s.name.as_str()).unwrap_or_default(),
+        written.files,
     )?;
     for line in unpinned(&made.plan) {
         writeln!(terminal.err, "note: {line}")?;
     }
+    #[cfg(feature = "engine")]
+    if args.image {
+        super::image::build(&made, &out, terminal)?;
+    }
+    drop(written);
     Ok(())
+}
+
+/// A directory as it was compiled and written.
+pub(super) struct Made {
+    pub(super) made: Compiled,
+    pub(super) written: Written,
+}
+
+/// Compiles presets and writes the directory. What starts a strategy goes the same way.
+pub(super) fn make(
+    presets: &[Utf8PathBuf],
+    out: &Utf8Path,
+    force: bool,
+    deny: bool,
+    terminal: &mut Terminal,
+) -> Result<Made, Failure> {
+    let directory = Directory::read(out, terminal)?;
+    let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
+    let placements =
+        directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
+    let made = compile_into(presets, out, &here()?, &pinned, &placements, deny, terminal)?;
+    let written = directory.write(&made, &placements, force)?;
+    Ok(Made { made, written })
 }
 
 /// What is not the same for ever: names that can move to something else.

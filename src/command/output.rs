@@ -13,6 +13,16 @@ use crate::preset::resolve::Library;
 use crate::store::{self, Recovery};
 use crate::terminal::Terminal;
 
+/// What was written, and the directory, which stays locked while this lives.
+pub(super) struct Written {
+    pub(super) files: usize,
+    #[cfg_attr(
+        not(feature = "engine"),
+        expect(dead_code, reason = "held by what runs a strategy")
+    )]
+    pub(super) held: store::Directory,
+}
+
 /// A directory that is written by `build` and `update`.
 pub(super) struct Directory<'a> {
     pub(super) path: &'a Utf8Path,
@@ -35,13 +45,13 @@ impl<'a> Directory<'a> {
         Ok(Self { path, lock: read_lock(path)? })
     }
 
-    /// Writes the set, or refuses where that would overwrite what somebody wrote. Returns how many files changed.
+    /// Writes the set, or refuses where that would overwrite what somebody wrote. Says how many files changed.
     pub(super) fn write(
         &self,
         made: &Compiled,
         placements: &BTreeMap<String, Placed>,
         force: bool,
-    ) -> Result<usize, Failure> {
+    ) -> Result<Written, Failure> {
         let directory = store::open(self.path)?;
         let known = self.lock.as_ref().map(|lock| lock.outputs.clone()).unwrap_or_default();
         let edited = store::edited(self.path, &known, &made.artifacts)?;
@@ -61,7 +71,7 @@ impl<'a> Directory<'a> {
         let new: HashSet<&Utf8PathBuf> = files.iter().map(|file| &file.path).collect();
         let stale: Vec<Utf8PathBuf> = known.into_keys().filter(|old| !new.contains(old)).collect();
         let written = directory.commit(&files, &stale)?;
-        Ok(written.written.len() + written.removed.len())
+        Ok(Written { files: written.written.len() + written.removed.len(), held: directory })
     }
 }
 

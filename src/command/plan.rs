@@ -1,12 +1,16 @@
 //! `composegen plan`: where layers and experts go, what that costs, and what would come of other choices.
 
 mod alternatives;
+#[cfg(feature = "engine")]
+mod exact;
 mod text;
 mod write;
 
 use std::io::{Error, Write as _};
 
 use camino::Utf8Path;
+#[cfg(feature = "engine")]
+use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::estimate::{Device, devices};
@@ -33,6 +37,12 @@ pub(super) struct Case {
     margin: Vec<Bytes>,
     granularity: Granularity,
     layers: Vec<Option<u32>>,
+    /// The model's first file.
+    #[cfg(feature = "engine")]
+    file: Utf8PathBuf,
+    /// The image that will run it, where a preset says so.
+    #[cfg(feature = "engine")]
+    image: Option<String>,
 }
 
 impl Case {
@@ -55,6 +65,10 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
     let placement = place(&task).map_err(|error| Failure::Usage { message: error.to_string() })?;
     let others = if args.only { Vec::new() } else { alternatives::all(&case, &placement) };
     let advice = alternatives::advice(&case, &placement, &others);
+    #[cfg(feature = "engine")]
+    let exact = if args.exact { exact::ask(&case, &placement, &others, args)? } else { Vec::new() };
+    #[cfg(not(feature = "engine"))]
+    let exact: Vec<()> = Vec::new();
     match args.output.format {
         Format::Json => {
             let report = Report {
@@ -67,6 +81,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 alternatives: &others,
                 advice: &advice,
                 notes: &placement.notes,
+                exact,
             };
             let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
             writeln!(terminal.out, "{text}")?;
@@ -74,6 +89,8 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
         Format::Text => {
             let words = argv(&case, &placement);
             write!(terminal.out, "{}", text::text(&case, &placement, &words, &others, &advice))?;
+            #[cfg(feature = "engine")]
+            write!(terminal.out, "{}", exact::text(&exact))?;
         }
     }
     if args.write
@@ -87,7 +104,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct Report<'a, T> {
     devices: Vec<Device>,
     fits: bool,
     args: Vec<String>,
@@ -98,6 +115,9 @@ struct Report<'a> {
     alternatives: &'a [Alternative],
     advice: &'a [String],
     notes: &'a [String],
+    /// What the image's own llama.cpp says, where it was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exact: Vec<T>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +140,8 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     let mut machine = host(&args.machine, terminal)?;
     let mut request = Request { flash_attn: FlashAttention::On, ..Request::default() };
     let mut file = args.model.clone();
+    #[cfg(feature = "engine")]
+    let mut image = None;
     if let Some(preset) = &args.preset {
         let mut library = Library::new(&load);
         let path = preset_path(preset);
@@ -129,6 +151,10 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         if let Some(strategy) = Strategy::new(&resolved, None) {
             request = of_strategy(&strategy)?;
             request.profile = strategy.profile.as_deref().and_then(Profile::named);
+            #[cfg(feature = "engine")]
+            {
+                image = Some(strategy.image.name.to_string());
+            }
             machine = machine.or_else(|| strategy.host.as_deref().cloned());
             file = file.or_else(|| {
                 let dir = Utf8Path::new(&strategy.container.models_dir);
@@ -167,6 +193,10 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         request,
         margin,
         granularity,
+        #[cfg(feature = "engine")]
+        file,
+        #[cfg(feature = "engine")]
+        image,
     })
 }
 

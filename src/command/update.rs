@@ -42,7 +42,7 @@ fn update(dir: &Utf8Path, force: bool, terminal: &mut Terminal) -> Result<bool, 
     let pinned = lock.resolved.clone();
     let made = compile_into(&presets, dir, &here()?, &pinned, &placements, false, terminal)?;
     let written = directory.write(&made, &placements, force)?;
-    writeln!(terminal.err, "{dir}: {written} files written")?;
+    writeln!(terminal.err, "{dir}: {} files written", written.files)?;
     for problem in &problems {
         writeln!(terminal.err, "{dir}: {problem}")?;
     }

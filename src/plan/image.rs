@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::hardware::Isa;
 
 pub use cmake::Definition;
-pub use cuda::{Architecture, Cuda, CudaVersion, FaPair};
+pub use cuda::{Architecture, Cuda, CudaVersion, FaPair, oldest_driver};
 pub use source::{Commit, Reference, Repository, Source};
 
 /// One image.

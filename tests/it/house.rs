@@ -19,6 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("gguf", &["ground"]),
     ("preset", &["ground", "flags", "hardware"]),
     ("lock", &["ground"]),
+    ("log", &["ground"]),
     ("check", &["ground", "flags", "hardware", "preset", "plan", "strategy"]),
     ("strategy", &["ground", "hardware", "lock", "preset", "plan"]),
     ("plan", &["ground", "flags", "hardware", "gguf", "preset", "strategy", "lock"]),
@@ -29,11 +30,12 @@ const TABLE: &[(&str, &[&str])] = &[
     ("git", &["ground"]),
     ("registry", &["ground"]),
     ("gpu", &["ground", "hardware"]),
+    ("engine", &["ground", "log", "plan", "probe"]),
     ("terminal", &["ground"]),
     ("cli", &[]),
 ];
 
-const GROUND: &[&str] = &["artifact", "diagnostic", "table", "units", "quote"];
+const GROUND: &[&str] = &["artifact", "diagnostic", "table", "units", "quote", "exit"];
 
 /// Tables, which are read by looking one row up.
 const LONG: &[&str] = &["src/plan/memory/build/recipe.rs"];
