@@ -20,7 +20,7 @@ pub use engine::{Chosen, Doctor, Logs, Probe, Run, Running, Status, Up};
 pub use ledger::{
     Ledger, LedgerCommand, LedgerCompare, LedgerFile, LedgerImport, LedgerList, LedgerSource,
 };
-pub use planner::{Estimate, Granularity, Machine, Plan, Verify};
+pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};
 
 /// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
 #[derive(Debug, Parser)]

@@ -26,6 +26,7 @@ mod ledger;
 mod pattern;
 mod plan;
 mod presets;
+mod profile;
 mod rejects;
 mod repository;
 mod schema;
