@@ -61,6 +61,16 @@ pub struct Build {
     pub force: bool,
     #[command(flatten)]
     pub deny: Deny,
+    #[command(flatten)]
+    pub models: Models,
+}
+
+#[derive(Debug, Args)]
+pub struct Models {
+    /// Where model files are looked for when a placement is planned [default: the preset's models directory, from the
+    /// output directory and from here]
+    #[arg(long = "models-dir", env = "MODELS_DIR", hide_env_values = true, value_name = "DIR")]
+    pub dir: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +92,8 @@ pub struct Check {
     pub dirs: Vec<Utf8PathBuf>,
     #[command(flatten)]
     pub deny: Deny,
+    #[command(flatten)]
+    pub models: Models,
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +104,8 @@ pub struct Update {
     /// Overwrite files that were edited by hand
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub models: Models,
 }
 
 #[derive(Debug, Args)]
@@ -174,9 +188,11 @@ pub struct Plan {
     /// A preset's file, or its name in `presets`
     #[arg(value_name = "PRESET", required_unless_present = "model")]
     pub preset: Option<Utf8PathBuf>,
-    /// GGUF file; its header is enough [default: the preset's, in its models directory]
+    /// GGUF file; its header is enough [default: the preset's header, or its model in the models directory]
     #[arg(long, value_name = "FILE")]
     pub model: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub models: Models,
     #[command(flatten)]
     pub machine: Machine,
     /// Tokens over all slots [default: what the model was trained for]
@@ -193,8 +209,8 @@ pub struct Plan {
     /// Slots [default: llama-server's choice, four that share a cache]
     #[arg(long, value_name = "N")]
     pub parallel: Option<u64>,
-    /// MiB to leave free, one for all devices or one for each
-    #[arg(long, default_value = "1024", value_delimiter = ',', value_name = "MIB")]
+    /// MiB to leave free, one for all devices or one for each [default: the preset's, else 1024]
+    #[arg(long, value_delimiter = ',', value_name = "MIB")]
     pub margin: Vec<u64>,
     /// MiB to keep free on each device on top, for other programs
     #[arg(long, value_delimiter = ',', value_name = "MIB")]
@@ -205,9 +221,9 @@ pub struct Plan {
     /// Rules to keep in front, each `pattern=buffer`
     #[arg(long, value_name = "RULES")]
     pub override_tensor: Vec<String>,
-    /// What may be moved
-    #[arg(long, default_value = "tensor", value_name = "WHAT")]
-    pub granularity: Granularity,
+    /// What may be moved [default: the preset's, else tensor]
+    #[arg(long, value_name = "WHAT")]
+    pub granularity: Option<Granularity>,
     /// Put the placement into the preset
     #[arg(long, requires = "preset")]
     pub write: bool,

@@ -1,9 +1,11 @@
 //! The commands: each reads, lets the core think, and writes. No command knows how another works.
 
+mod auto;
 mod build;
 mod check;
 mod estimate;
 mod explain;
+mod header;
 mod inspect;
 mod list;
 mod machine;

@@ -4,9 +4,11 @@ use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::auto::{Planning, When};
 use super::output::{Directory, compile_into};
 use super::{Failure, here, preset_path};
 use crate::cli::Build;
+use crate::compile::Request;
 use crate::plan::Plan;
 use crate::plan::image::{ImageReference, Reference, Source};
 use crate::terminal::Terminal;
@@ -23,8 +25,16 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
     let deny = args.deny.deny.is_some();
     let placements =
         directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
-    let made = compile_into(&presets, &out, &here()?, &pinned, &placements, deny, terminal)?;
-    let written = directory.write(&made, &placements, args.force)?;
+    let request = Request {
+        presets: &presets,
+        out: &out,
+        here: &here()?,
+        pinned: &pinned,
+        placements: &placements,
+    };
+    let planning = Planning { models: args.models.dir.as_deref(), when: When::Changed };
+    let made = compile_into(request, planning, deny, terminal)?;
+    let written = directory.write(&made, args.force)?;
     writeln!(
         terminal.err,
         "{out}: {} files, {written} written; start it with `docker compose --env-file {}.env up`",

@@ -1,21 +1,30 @@
 //! What planning commands read first: the model's header, and the machine from a file or from `--gpu`.
 
-use std::error::Error as _;
-
 use camino::Utf8Path;
 
+use super::header::said;
 use super::{Failure, load, report};
 use crate::cli::Machine;
 use crate::diagnostic::Sources;
-use crate::gguf::{self, Model};
+use crate::gguf::{self, Finding, Model};
 use crate::hardware::{self, ComputeCapability, Cpu, Gpu, Host, Ram};
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 
 pub(super) fn model(path: &Utf8Path) -> Result<Model, Failure> {
-    gguf::open(path).map_err(|error| {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        Failure::File(format!("{error}{cause}"))
+    let model = gguf::open(path).map_err(|error| Failure::File(said(&error)))?;
+    whole(&model, path).map_err(Failure::File)?;
+    Ok(model)
+}
+
+/// A model with parts missing would be taken for a smaller one.
+pub(super) fn whole(model: &Model, path: &Utf8Path) -> Result<(), String> {
+    let missing = model.findings.iter().find_map(|finding| match finding {
+        Finding::MissingParts { missing } => Some(missing.join("`, `")),
+        _ => None,
+    });
+    missing.map_or(Ok(()), |missing| {
+        Err(format!("`{path}` is one part of a model, and `{missing}` is not beside it"))
     })
 }
 

@@ -4,11 +4,13 @@ use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::auto::{Planning, When};
 use super::build::unpinned;
 use super::check::directories;
 use super::output::{Directory, compile_into};
 use super::{Failure, here};
 use crate::cli::Update;
+use crate::compile::Request;
 use crate::lock::{Resolved, Source as LockedSource};
 use crate::plan::Plan;
 use crate::plan::image::{Reference, Source};
@@ -19,7 +21,7 @@ use crate::{git, registry};
 pub(super) fn run(args: &Update, terminal: &mut Terminal) -> Result<(), Failure> {
     let mut failed = false;
     for dir in directories(&args.dirs)? {
-        failed |= !update(&dir, args.force, terminal)?;
+        failed |= !update(&dir, args, terminal)?;
     }
     if failed {
         return Err(Failure::Unresolved(
@@ -30,18 +32,26 @@ pub(super) fn run(args: &Update, terminal: &mut Terminal) -> Result<(), Failure>
 }
 
 /// Whether everything could be resolved.
-fn update(dir: &Utf8Path, force: bool, terminal: &mut Terminal) -> Result<bool, Failure> {
+fn update(dir: &Utf8Path, args: &Update, terminal: &mut Terminal) -> Result<bool, Failure> {
     let mut directory = Directory::read(dir, terminal)?;
     let Some(lock) = &mut directory.lock else { return Ok(true) };
     let placements = lock.placements.clone();
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
-    let loose =
-        compile_into(&presets, dir, &here()?, &Resolved::default(), &placements, false, terminal)?;
+    let request = Request {
+        presets: &presets,
+        out: dir,
+        here: &here()?,
+        pinned: &Resolved::default(),
+        placements: &placements,
+    };
+    let planning = Planning { models: args.models.dir.as_deref(), when: When::Asked };
+    let loose = compile_into(request, planning, false, terminal)?;
     let (resolved, problems) = resolve(&loose.plan, &lock.resolved);
     lock.resolved = resolved;
     let pinned = lock.resolved.clone();
-    let made = compile_into(&presets, dir, &here()?, &pinned, &placements, false, terminal)?;
-    let written = directory.write(&made, &placements, force)?;
+    let request = Request { pinned: &pinned, placements: &loose.placements, ..request };
+    let made = compile_into(request, Planning { when: When::Never, ..planning }, false, terminal)?;
+    let written = directory.write(&made, args.force)?;
     writeln!(terminal.err, "{dir}: {written} files written")?;
     for problem in &problems {
         writeln!(terminal.err, "{dir}: {problem}")?;

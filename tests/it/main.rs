@@ -12,6 +12,7 @@
     reason = "tests may fail loudly, and they read files and the environment"
 )]
 
+mod auto;
 mod chain;
 mod cli;
 mod dialects;
