@@ -36,6 +36,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what a GGUF file holds
     Inspect(Inspect),
+    /// Describe machines for planning
+    Hardware(Hardware),
     /// Print the tensor override for a number of layers per device
     Ot(Ot),
     /// Print the JSON Schema of presets or hardware files
@@ -143,6 +145,45 @@ pub enum Format {
 }
 
 #[derive(Debug, Args)]
+pub struct Hardware {
+    #[command(subcommand)]
+    pub command: HardwareCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HardwareCommand {
+    /// Write a hardware file for this machine: GPUs, processor, memory
+    Detect(Detect),
+    /// Show the cards that are known by name
+    List(Cards),
+}
+
+#[derive(Debug, Args)]
+pub struct Detect {
+    /// What to call the machine and its file [default: after its GPUs]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// File to write, `-` for standard output [default: presets/hardware/NAME.toml]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<Utf8PathBuf>,
+    /// Overwrite the file if it is there
+    #[arg(long)]
+    pub force: bool,
+    /// Ask no driver: processor and memory of this machine, without a GPU
+    #[arg(long, conflicts_with = "gpu")]
+    pub cpu: bool,
+    /// A GPU, in device order: a card's name, or as for `plan`; no driver is asked
+    #[arg(long, value_name = "GPU")]
+    pub gpu: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Cards {
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
 pub struct Ot {
     /// Layers on the first device, on the second, and so on
     #[arg(required = true, value_name = "LAYERS")]
@@ -239,9 +280,13 @@ pub struct Machine {
     /// Hardware file
     #[arg(long, value_name = "FILE", conflicts_with = "gpu")]
     pub hardware: Option<Utf8PathBuf>,
-    /// A GPU, in device order: `TOTAL:FREE[:CAPABILITY[:GB/S]]`, memory in MiB
+    /// A GPU, in device order: a card's name (`"RTX 4090"`, with what is free `"RTX 4090:20000"`), or
+    /// `TOTAL:FREE[:CAPABILITY[:GB/S]]`; memory in MiB
     #[arg(long, value_name = "GPU")]
     pub gpu: Vec<String>,
+    /// System memory beside the GPUs: `TOTAL[:GB/S]`, in MiB
+    #[arg(long, value_name = "RAM", requires = "gpu")]
+    pub ram: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

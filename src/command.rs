@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod estimate;
 mod explain;
+mod hardware;
 mod header;
 mod inspect;
 mod list;
@@ -82,6 +83,7 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Estimate(args) => estimate::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
+        Command::Hardware(args) => hardware::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),
         Command::Schema(args) => schema::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),

@@ -19,6 +19,7 @@ mod dialects;
 mod entrypoint;
 mod examples;
 mod gguf;
+mod hardware;
 mod house;
 mod pattern;
 mod plan;
