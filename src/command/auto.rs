@@ -66,11 +66,14 @@ pub(super) fn placements(
                     writeln!(terminal.err, "note: {}: {note}", resolved.name)?;
                 }
             }
-            Ok(Decision::New { placed, why }) => {
+            Ok(Decision::New { placed, why, memory }) => {
                 let flags: Vec<String> =
                     placed.flags.iter().map(|(flag, word)| format!("{flag} {word}")).collect();
                 let name = &resolved.name;
                 writeln!(terminal.err, "note: {name}: {why}: {}", flags.join(" "))?;
+                for warning in memory {
+                    writeln!(terminal.err, "note: {name}: {warning}")?;
+                }
                 placements.insert(resolved.name.clone(), placed);
             }
             Err(finding) => library.findings.push(*finding),
@@ -105,6 +108,8 @@ enum Decision {
     New {
         placed: Placed,
         why: String,
+        /// What the machine's own memory cannot hold.
+        memory: Vec<String>,
     },
 }
 
@@ -154,13 +159,17 @@ impl Desk<'_> {
         if !placement.fits {
             return Err(self.too_large(&task, &placement).into());
         }
+        let host = &placement.estimate.host;
+        let memory =
+            self.wanted.host.ram.total.map(|ram| host.warnings(ram, task.request.load_mode));
+        let memory = memory.unwrap_or_default();
         let flags = placement.flags();
         let flags = flags.into_iter().map(|(flag, word)| (flag.long().to_owned(), word));
         let placed = Placed { header: digest, task: words, flags: flags.collect() };
         match self.locked {
             // As far as the plan goes nothing came of it.
             Some(locked) if *locked == placed => Ok(Decision::Keep(None)),
-            _ => Ok(Decision::New { placed, why }),
+            _ => Ok(Decision::New { placed, why, memory }),
         }
     }
 

@@ -10,7 +10,7 @@ use std::io::{Error, Write as _};
 use camino::Utf8Path;
 use serde::Serialize;
 
-use super::estimate::{Device, devices};
+use super::estimate::{Device, SystemMemory, devices};
 use super::machine::{self, host, needed};
 use super::{Failure, header, load, preset_path, report};
 use crate::check::check;
@@ -73,6 +73,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
         place(&case.own_task()).map_err(|error| Failure::Usage { message: error.to_string() })?;
     let others = if args.only { Vec::new() } else { alternatives::all(&case, &placement) };
     let advice = alternatives::advice(&case, &placement, &others);
+    let memory = SystemMemory::new(&placement.estimate, &case.host, &placement.request);
     match args.output.format {
         Format::Json => {
             let report = Report {
@@ -84,13 +85,18 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 alternatives: &others,
                 advice: &advice,
                 notes: &placement.notes,
+                system_memory: memory,
             };
             let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
             writeln!(terminal.out, "{text}")?;
         }
         Format::Text => {
             let words = argv(&case, &placement);
-            write!(terminal.out, "{}", text::text(&case, &placement, &words, &others, &advice))?;
+            write!(
+                terminal.out,
+                "{}",
+                text::text(&case, &placement, &words, &others, &advice, &memory)
+            )?;
         }
     }
     if args.write
@@ -113,6 +119,7 @@ struct Report<'a> {
     alternatives: &'a [Alternative],
     advice: &'a [String],
     notes: &'a [String],
+    system_memory: SystemMemory,
 }
 
 #[derive(Serialize)]

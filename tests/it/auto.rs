@@ -155,6 +155,21 @@ fn placement_may_be_said_in_a_word() {
 }
 
 #[test]
+fn what_system_memory_cannot_hold_is_said_when_it_is_planned() {
+    let place = Place::new(PRESET);
+    let rig = place.read("hardware/rig.toml");
+    place.write("hardware/rig.toml", format!("{rig}[ram]\ntotal_mib = 4096\n"));
+    place.write("models/m.gguf", model(40).header());
+    let said = place.ends(0, &["build", "a.toml"]);
+    assert!(said.contains("note: a: ") && said.contains("4096 MiB of system memory"), "{said}");
+    let memory = place.run(&["plan", "a.toml", "--only", "--format", "json"]);
+    let memory: serde_json::Value = serde_json::from_slice(&memory.stdout).unwrap();
+    assert_eq!(memory["system_memory"]["ram_mib"], 4096.0);
+    let warning = memory["system_memory"]["warnings"][0].as_str().unwrap();
+    assert!(said.contains(warning), "{said}");
+}
+
+#[test]
 fn build_and_plan_find_the_same() {
     let place = Place::new(PRESET);
     place.write("models/m.gguf", model(40).header());
