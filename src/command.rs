@@ -3,10 +3,17 @@
 mod auto;
 mod build;
 mod check;
+mod client;
+#[cfg(feature = "engine")]
+mod doctor;
+#[cfg(feature = "engine")]
+mod down;
 mod estimate;
 mod explain;
 mod hardware;
 mod header;
+#[cfg(feature = "engine")]
+mod image;
 mod inspect;
 mod list;
 mod machine;
@@ -14,8 +21,18 @@ mod manual;
 mod ot;
 mod output;
 mod plan;
+#[cfg(feature = "engine")]
+mod probe;
+#[cfg(feature = "engine")]
+mod run;
 mod schema;
 mod show;
+#[cfg(feature = "engine")]
+mod status;
+#[cfg(feature = "engine")]
+mod strategy;
+#[cfg(feature = "engine")]
+mod up;
 mod update;
 mod verify;
 
@@ -29,6 +46,7 @@ use crate::exit::Exit;
 use crate::store::StoreError;
 use crate::terminal::{self, Terminal};
 
+pub use client::artifacts as client_artifacts;
 pub use explain::page as codes_page;
 
 /// Why a command ended before it was done.
@@ -50,6 +68,17 @@ pub enum Failure {
     Output(#[from] io::Error),
     #[error("{0}")]
     File(String),
+    #[cfg(feature = "engine")]
+    #[error("{0}\nhelp: {help}", help = .0.help())]
+    Engine(#[from] crate::engine::EngineError),
+    /// llama-server ended.
+    #[cfg(feature = "engine")]
+    #[error("{}\nhelp: {}", .0.sentence(), .0.help())]
+    Server(crate::log::failure::Failure),
+    /// A reason that has an exit code of its own.
+    #[cfg(feature = "engine")]
+    #[error("{message}")]
+    Because { exit: Exit, message: String },
 }
 
 impl From<StoreError> for Failure {
@@ -67,6 +96,12 @@ impl Failure {
             Self::Edited(_) => Exit::Edited,
             Self::Unresolved(_) => Exit::Unresolved,
             Self::Output(_) | Self::File(_) => Exit::File,
+            #[cfg(feature = "engine")]
+            Self::Engine(_) => Exit::Engine,
+            #[cfg(feature = "engine")]
+            Self::Server(failure) => failure.exit(),
+            #[cfg(feature = "engine")]
+            Self::Because { exit, .. } => *exit,
         }
     }
 }
@@ -77,9 +112,26 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Build(args) => build::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Update(args) => update::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Up(args) => up::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Down(args) => down::down(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Restart(args) => down::restart(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Logs(args) => down::logs(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Status(args) => status::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Run(args) => run::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Doctor(args) => doctor::run(args, terminal),
         Command::List(args) => list::run(args, terminal),
         Command::Show(args) => show::run(args, terminal),
+        Command::Client(args) => client::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Probe(args) => probe::run(args, terminal),
         Command::Estimate(args) => estimate::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),

@@ -32,6 +32,34 @@ exits! {
     File = 7,
     /// Nothing could be found out from outside: no network, no such branch, no GPU that answers.
     Unresolved = 8,
+    /// A GPU had no memory for llama-server's buffers.
+    GpuMemory = 10,
+    /// The machine or the container's limit had no memory for llama-server.
+    HostMemory = 11,
+    /// A model file, or a part of one, is missing, cut off or no GGUF.
+    ModelFile = 12,
+    /// The image's llama.cpp does not know the model's architecture.
+    Architecture = 13,
+    /// llama-server refused a flag or a value.
+    Flag = 14,
+    /// The port is taken or cannot be opened.
+    Port = 15,
+    /// The container gets no GPU.
+    NoGpu = 16,
+    /// The image was compiled for another CPU.
+    Instruction = 17,
+    /// llama-server ended for another reason; its last words are on standard error.
+    Ended = 18,
+    /// llama-server was not healthy in time.
+    Unhealthy = 19,
+    /// The image is not there, or cannot be built here.
+    Image = 20,
+    /// Building the image failed; the compiler's output is on standard error.
+    BuildFailed = 21,
+    /// `doctor` found something that is missing.
+    Unfit = 22,
+    /// Interrupted by Ctrl-C.
+    Interrupted = 130,
 }
 
 impl From<Exit> for std::process::ExitCode {

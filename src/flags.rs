@@ -82,6 +82,9 @@ pub fn all() -> &'static [Flag] {
     TABLE.flags
 }
 
+/// The build of llama.cpp that the table is from.
+pub const BUILD: &str = "b11434";
+
 /// The option of that spelling, positive or negated, long (`_` counts as `-`, as in the parser) or short.
 /// Look at [`Flag::server`] and [`Flag::removed`] before calling it an option of llama-server.
 pub fn find(spelling: &str) -> Option<&'static Flag> {

@@ -17,10 +17,12 @@ pub mod flags;
 pub mod gguf;
 pub mod hardware;
 pub mod lock;
+pub mod log;
 pub mod preset;
 
 // Thinking.
 pub mod check;
+pub mod client;
 pub mod plan;
 pub mod probe;
 pub mod strategy;
@@ -30,6 +32,8 @@ pub mod compile;
 pub mod render;
 
 // Edges.
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod git;
 pub mod gpu;
 pub mod registry;

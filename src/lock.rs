@@ -12,6 +12,11 @@ use crate::artifact::Digest;
 /// Its name in an output directory.
 pub const FILE: &str = "composegen.lock";
 
+/// Its name beside the files of a client: several may share a directory.
+pub fn client_file(client: &str) -> String {
+    format!("composegen-{client}.lock")
+}
+
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +25,9 @@ pub struct Lock {
     pub generator: String,
     /// Relative to the output directory, in the order of the command line: the first is the default.
     pub presets: Vec<Utf8PathBuf>,
+    /// What the command line wanted to be written for; absent where it left that to the presets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     #[serde(default)]
     pub resolved: Resolved,
     /// Placements that were planned, by the name of the strategy.
@@ -78,10 +86,20 @@ impl Resolved {
 const HEAD: &str = "# Written by composegen; not to be edited. `composegen check` compares the files with it,\n\
                     # `composegen update` resolves what can move.\n";
 
+const CLIENT_HEAD: &str =
+    "# Written by composegen; not to be edited. `composegen client` knows its own files by it.\n";
+
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = toml::to_string(self).map_err(|_| fmt::Error)?;
         write!(f, "{HEAD}\n{body}")
+    }
+}
+
+impl Lock {
+    /// The text where the files are those of a client.
+    pub fn client_text(&self) -> String {
+        self.to_string().replacen(HEAD, CLIENT_HEAD, 1)
     }
 }
 
@@ -113,6 +131,7 @@ mod tests {
         let lock = Lock {
             generator: "0.1.0".into(),
             presets: vec!["../a \"b\".toml".into()],
+            target: Some("quadlet".into()),
             resolved: Resolved {
                 source: Some(source),
                 images: [("ubuntu:24.04".to_owned(), Digest::of(b"x"))].into(),

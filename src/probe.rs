@@ -9,7 +9,7 @@ mod answer;
 
 use serde::Serialize;
 
-pub use answer::{Answer, Row, differences};
+pub use answer::{Answer, Row, differences, fits};
 
 use crate::gguf::Part;
 use crate::hardware::Gpu;
@@ -55,7 +55,7 @@ for part in *.gguf; do
     [ -s "$part" ] && truncate --size=1T "$part"
 done
 {
-    LD_LIBRARY_PATH=/usr/local/lib/composegen LD_PRELOAD=$preload timeout 120 /app/llama-server --model "$model" \
+    LD_LIBRARY_PATH=/usr/local/lib/composegen LD_PRELOAD=$preload /app/llama-server --model "$model" \
         --fit on --log-verbosity 4 --log-jsonl --host 127.0.0.1 --port 0 "$@" 2>&1 &
     printf 'PID %s\n' "$!"
     wait

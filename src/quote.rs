@@ -9,8 +9,13 @@ pub mod dockerfile;
 pub mod dotenv;
 pub mod exec;
 pub mod interpolation;
+pub mod json;
+pub mod kubernetes;
 pub mod kvfile;
 pub mod shell;
+pub mod systemd;
+pub mod toml;
+pub mod variable;
 pub mod yaml;
 
 use std::fmt;

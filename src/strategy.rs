@@ -16,6 +16,7 @@ use crate::plan::pattern::override_string;
 use crate::preset::placement::OnOff;
 use crate::preset::record::{Attempt, Measured, Status};
 use crate::preset::resolve::Resolved;
+use crate::preset::target::Target;
 use crate::preset::{Preset, value};
 
 pub use container::Container;
@@ -30,8 +31,12 @@ pub struct Strategy {
     pub title: Option<String>,
     pub status: Status,
     pub reason: Option<String>,
+    /// What the preset wants to be written for, where it says.
+    pub target: Option<Target>,
     /// The GGUF, relative to the models directory.
     pub model: String,
+    /// Of all its parts.
+    pub size_gib: Option<f64>,
     /// What goes to llama-server, in the order of the preset's tables.
     pub settings: Vec<Setting>,
     pub extra_args: Vec<String>,
@@ -64,7 +69,9 @@ impl Strategy {
             title: value(&head.title).cloned(),
             status: value(&head.status).copied().unwrap_or(Status::Untested),
             reason: value(&head.reason).cloned(),
+            target: value(&head.target).copied(),
             model,
+            size_gib: value(&preset.model.size_gib).map(|size| size.value),
             settings: settings(preset, resolved.host.as_deref(), placed),
             extra_args: value(&head.extra_args).cloned().unwrap_or_default(),
             layers: value(&preset.placement.layers).cloned().unwrap_or_default(),

@@ -4,6 +4,7 @@ use super::{Subject, at};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hardware::ComputeCapability;
 use crate::plan::image::Backend;
+use crate::plan::image::oldest_driver;
 use crate::strategy::Image;
 
 pub(super) fn check(subject: &mut Subject<'_>) {
@@ -57,12 +58,7 @@ fn versions(subject: &mut Subject<'_>, version: (u32, u32)) {
         }
     }
     let blackwell = host.gpus.iter().any(|gpu| gpu.compute_capability.major >= 10);
-    let needed = match version.0 {
-        0..=11 => 450,
-        12 if blackwell => 570,
-        12 => 525,
-        _ => 580,
-    };
+    let needed = oldest_driver(version.0, blackwell);
     let driver = host.driver.as_deref().and_then(|driver| driver.split('.').next()?.parse().ok());
     if let Some(driver) = driver.filter(|driver: &u32| *driver < needed) {
         findings.push(

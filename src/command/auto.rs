@@ -16,6 +16,7 @@ use crate::hardware::Host;
 use crate::lock::Placed;
 use crate::plan::placement::{Placement, Task, place};
 use crate::preset::resolve::{Library, Resolved};
+use crate::preset::target::Target;
 use crate::strategy::Strategy;
 use crate::terminal::Terminal;
 
@@ -53,7 +54,7 @@ pub(super) fn placements(
     for path in request.presets {
         // Compiling reports what cannot be read.
         let Ok(resolved) = library.resolve(path) else { continue };
-        let Some(wanted) = wanted(library, &resolved) else { continue };
+        let Some(wanted) = wanted(library, &resolved, request.target) else { continue };
         let desk = Desk {
             sources: &library.sources,
             resolved: &resolved,
@@ -89,11 +90,11 @@ struct Wanted {
     host: Host,
 }
 
-fn wanted(library: &Library<'_>, resolved: &Resolved) -> Option<Wanted> {
+fn wanted(library: &Library<'_>, resolved: &Resolved, target: Option<Target>) -> Option<Wanted> {
     let auto = resolved.preset.placement.auto.as_ref().filter(|set| set.value)?;
     // Compiling checks again, and reports.
     let mut findings = library.findings.clone();
-    check(resolved, &mut findings);
+    check(resolved, target, &mut findings);
     if findings.iter().any(|finding| finding.severity() == Severity::Error) {
         return None;
     }

@@ -5,12 +5,12 @@ use std::io::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::auto::{Planning, When};
-use super::output::{Directory, compile_into};
+use super::output::{Directory, Written, compile_into};
 use super::{Failure, here, preset_path};
-use crate::cli::Build;
-use crate::compile::Request;
-use crate::plan::Plan;
+use crate::cli::{self, Build};
+use crate::compile::{Compiled, Request};
 use crate::plan::image::{ImageReference, Reference, Source};
+use crate::plan::{Plan, Target};
 use crate::terminal::Terminal;
 
 pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -20,31 +20,93 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
         (None, Some(first)) => Utf8Path::new("deploy").join(first.file_stem().unwrap_or("preset")),
         (None, None) => return Ok(()),
     };
-    let directory = Directory::read(&out, terminal)?;
-    let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let deny = args.deny.deny.is_some();
-    let placements =
-        directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
-    let request = Request {
+    let wanted = Wanted {
         presets: &presets,
         out: &out,
-        here: &here()?,
-        pinned: &pinned,
-        placements: &placements,
+        target: args.target.map(target),
+        models: args.models.dir.as_deref(),
     };
-    let planning = Planning { models: args.models.dir.as_deref(), when: When::Changed };
-    let made = compile_into(request, planning, deny, terminal)?;
-    let written = directory.write(&made, args.force)?;
+    let Made { made, written } = make(wanted, &|_| Ok(()), args.force, deny, terminal)?;
     writeln!(
         terminal.err,
-        "{out}: {} files, {written} written; start it with `docker compose --env-file {}.env up`",
+        "{out}: {} files, {} written; {}",
         made.artifacts.len() + 1,
-        made.plan.strategies.first().map(|s| s.name.as_str()).unwrap_or_default(),
+        written.files,
+        start(&made.plan)
     )?;
     for line in unpinned(&made.plan) {
         writeln!(terminal.err, "note: {line}")?;
     }
+    #[cfg(feature = "engine")]
+    if args.image {
+        super::image::build(&made, &out, terminal)?;
+    }
+    drop(written);
     Ok(())
+}
+
+const fn target(named: cli::Target) -> Target {
+    match named {
+        cli::Target::Compose => Target::Compose,
+        cli::Target::Swarm => Target::Swarm,
+        cli::Target::Kubernetes => Target::Kubernetes,
+        cli::Target::Quadlet => Target::Quadlet,
+    }
+}
+
+/// What to do next with what was written.
+fn start(plan: &Plan) -> String {
+    let name = plan.strategies.first().map(|s| s.name.as_str()).unwrap_or_default();
+    let prefix = plan.compose.container.prefix();
+    match plan.target {
+        Target::Compose => format!("start it with `docker compose --env-file {name}.env up`"),
+        Target::Swarm => {
+            format!("start it with `docker stack deploy --compose-file {name}.stack.yml {prefix}`")
+        }
+        Target::Kubernetes => "start it with `kubectl apply --kustomize .`".to_owned(),
+        Target::Quadlet => format!(
+            "copy the units to where Quadlet looks and start it with `systemctl start {prefix}-{name}`"
+        ),
+    }
+}
+
+/// A directory as it was compiled and written.
+pub(super) struct Made {
+    pub(super) made: Compiled,
+    pub(super) written: Written,
+}
+
+/// What a directory is to hold.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) presets: &'a [Utf8PathBuf],
+    pub(super) out: &'a Utf8Path,
+    /// What the command line asks for, now or when the directory was built.
+    pub(super) target: Option<Target>,
+    /// Where the models are, if the command line says so.
+    pub(super) models: Option<&'a Utf8Path>,
+}
+
+/// Compiles presets and, where the plan is accepted, writes the directory. What starts a strategy goes the same way.
+pub(super) fn make(
+    wanted: Wanted<'_>,
+    accept: &dyn Fn(&Plan) -> Result<(), Failure>,
+    force: bool,
+    deny: bool,
+    terminal: &mut Terminal,
+) -> Result<Made, Failure> {
+    let Wanted { presets, out, target, models } = wanted;
+    let directory = Directory::read(out, terminal)?;
+    let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
+    let placements =
+        directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
+    let request =
+        Request { presets, out, target, here: &here()?, pinned: &pinned, placements: &placements };
+    let made = compile_into(request, Planning { models, when: When::Changed }, deny, terminal)?;
+    accept(&made.plan)?;
+    let written = directory.write(&made, target, force)?;
+    Ok(Made { made, written })
 }
 
 /// What is not the same for ever: names that can move to something else.

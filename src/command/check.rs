@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use similar::TextDiff;
 
 use super::auto::{Planning, When};
-use super::output::{compile_into, lock_of, read_lock};
+use super::output::{compile_into, lock_of, read_lock, target_of};
 use super::{Failure, here, load};
 use crate::cli::Check;
 use crate::compile::Request;
@@ -56,9 +56,11 @@ fn check(dir: &Utf8Path, args: &Check, terminal: &mut Terminal) -> Result<usize,
         Failure::File(format!("`{dir}` has no {}: nothing was built there", lock::FILE))
     })?;
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
+    let target = target_of(dir, &lock)?;
     let request = Request {
         presets: &presets,
         out: dir,
+        target,
         here: &here()?,
         pinned: &lock.resolved,
         placements: &lock.placements,
@@ -66,7 +68,7 @@ fn check(dir: &Utf8Path, args: &Check, terminal: &mut Terminal) -> Result<usize,
     let planning = Planning { models: args.models.dir.as_deref(), when: When::Looking };
     let made = compile_into(request, planning, args.deny.deny.is_some(), terminal)?;
     let mut expected = made.artifacts.clone();
-    expected.push(lock_of(&made, Some(&lock)));
+    expected.push(lock_of(&made, target, Some(&lock)));
     let mut differ = 0;
     for artifact in &expected {
         let path = dir.join(&artifact.path);

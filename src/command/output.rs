@@ -11,8 +11,19 @@ use crate::artifact::Artifact;
 use crate::compile::{CompileError, Compiled, Request, compile};
 use crate::lock::{self, Lock};
 use crate::preset::resolve::Library;
+use crate::preset::target::Target;
 use crate::store::{self, Recovery};
 use crate::terminal::Terminal;
+
+/// What was written, and the directory, which stays locked while this lives.
+pub(super) struct Written {
+    pub(super) files: usize,
+    #[cfg_attr(
+        not(feature = "engine"),
+        expect(dead_code, reason = "held by what runs a strategy")
+    )]
+    pub(super) held: store::Directory,
+}
 
 /// A directory that is written by `build` and `update`.
 pub(super) struct Directory<'a> {
@@ -36,8 +47,13 @@ impl<'a> Directory<'a> {
         Ok(Self { path, lock: read_lock(path)? })
     }
 
-    /// Writes the set, or refuses where that would overwrite what somebody wrote. Returns how many files changed.
-    pub(super) fn write(&self, made: &Compiled, force: bool) -> Result<usize, Failure> {
+    /// Writes the set, or refuses where that would overwrite what somebody wrote. Says how many files changed.
+    pub(super) fn write(
+        &self,
+        made: &Compiled,
+        target: Option<Target>,
+        force: bool,
+    ) -> Result<Written, Failure> {
         let directory = store::open(self.path)?;
         let known = self.lock.as_ref().map(|lock| lock.outputs.clone()).unwrap_or_default();
         let edited = store::edited(self.path, &known, &made.artifacts)?;
@@ -53,11 +69,11 @@ impl<'a> Directory<'a> {
             )));
         }
         let mut files = made.artifacts.clone();
-        files.push(lock_of(made, self.lock.as_ref()));
+        files.push(lock_of(made, target, self.lock.as_ref()));
         let new: HashSet<&Utf8PathBuf> = files.iter().map(|file| &file.path).collect();
         let stale: Vec<Utf8PathBuf> = known.into_keys().filter(|old| !new.contains(old)).collect();
         let written = directory.commit(&files, &stale)?;
-        Ok(written.written.len() + written.removed.len())
+        Ok(Written { files: written.written.len() + written.removed.len(), held: directory })
     }
 }
 
@@ -72,6 +88,18 @@ pub(super) fn read_lock(dir: &Utf8Path) -> Result<Option<Lock>, Failure> {
     text.parse().map(Some).map_err(|error| {
         Failure::File(format!(
             "`{path}` is no lock file of this composegen: {error}\nremove it and build again with --force"
+        ))
+    })
+}
+
+/// The target that the lock file of `dir` says the command line had named.
+pub(super) fn target_of(dir: &Utf8Path, lock: &Lock) -> Result<Option<Target>, Failure> {
+    let Some(word) = &lock.target else { return Ok(None) };
+    Target::from_word(word).map(Some).ok_or_else(|| {
+        let known = Target::WORDS.join(", ");
+        Failure::File(format!(
+            "`{}` names the target `{word}`; this composegen knows {known}",
+            dir.join(lock::FILE)
         ))
     })
 }
@@ -98,11 +126,12 @@ pub(super) fn compile_into(
 }
 
 /// The lock file of what was compiled. `update` is what resolves; building again keeps what it found.
-pub(super) fn lock_of(made: &Compiled, before: Option<&Lock>) -> Artifact {
+pub(super) fn lock_of(made: &Compiled, target: Option<Target>, before: Option<&Lock>) -> Artifact {
     let resolved = before.map(|lock| lock.resolved.clone()).unwrap_or_default();
     let lock = Lock {
         generator: env!("CARGO_PKG_VERSION").to_owned(),
         presets: made.presets.clone(),
+        target: target.map(|target| target.as_str().to_owned()),
         resolved,
         placements: made.placements.clone(),
         inputs: made.inputs.iter().cloned().collect(),

@@ -1,6 +1,8 @@
 //! `composegen plan`: where layers and experts go, what that costs, and what would come of other choices.
 
 mod alternatives;
+#[cfg(feature = "engine")]
+mod exact;
 mod own;
 mod text;
 mod write;
@@ -8,6 +10,8 @@ mod write;
 use std::io::{Error, Write as _};
 
 use camino::Utf8Path;
+#[cfg(feature = "engine")]
+use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::estimate::{Device, SystemMemory, devices};
@@ -35,6 +39,12 @@ pub(super) struct Case {
     margin: Vec<Bytes>,
     granularity: Granularity,
     layers: Vec<Option<u32>>,
+    /// The model's first file.
+    #[cfg(feature = "engine")]
+    file: Utf8PathBuf,
+    /// The image that will run it, where a preset says so.
+    #[cfg(feature = "engine")]
+    image: Option<String>,
 }
 
 impl Case {
@@ -46,7 +56,18 @@ impl Case {
         }
         let last = margin.last().copied().unwrap_or(Bytes::ZERO);
         margin.resize(margin.len().max(host.gpus.len()), last);
-        Self { model, host, request, margin, granularity, layers: Vec::new() }
+        Self {
+            model,
+            host,
+            request,
+            margin,
+            granularity,
+            layers: Vec::new(),
+            #[cfg(feature = "engine")]
+            file: Utf8PathBuf::new(),
+            #[cfg(feature = "engine")]
+            image: None,
+        }
     }
 
     /// What is asked, in full.
@@ -74,6 +95,10 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
     let others = if args.only { Vec::new() } else { alternatives::all(&case, &placement) };
     let advice = alternatives::advice(&case, &placement, &others);
     let memory = SystemMemory::new(&placement.estimate, &case.host, &placement.request);
+    #[cfg(feature = "engine")]
+    let exact = if args.exact { exact::ask(&case, &placement, &others, args)? } else { Vec::new() };
+    #[cfg(not(feature = "engine"))]
+    let exact: Vec<()> = Vec::new();
     match args.output.format {
         Format::Json => {
             let report = Report {
@@ -85,6 +110,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 alternatives: &others,
                 advice: &advice,
                 notes: &placement.notes,
+                exact,
                 system_memory: memory,
             };
             let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
@@ -97,6 +123,8 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 "{}",
                 text::text(&case, &placement, &words, &others, &advice, &memory)
             )?;
+            #[cfg(feature = "engine")]
+            write!(terminal.out, "{}", exact::text(&exact))?;
         }
     }
     if args.write
@@ -110,7 +138,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct Report<'a, T> {
     devices: Vec<Device>,
     fits: bool,
     args: Vec<String>,
@@ -120,6 +148,9 @@ struct Report<'a> {
     advice: &'a [String],
     notes: &'a [String],
     system_memory: SystemMemory,
+    /// What the image's own llama.cpp says, where it was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exact: Vec<T>,
 }
 
 #[derive(Serialize)]
@@ -141,28 +172,38 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     let usage = |message: String| Failure::Usage { message };
     let mut machine = host(&args.machine, terminal)?;
     let mut own = Own::default();
-    let mut model = args.model.as_deref().map(machine::model).transpose()?;
+    let mut found = match &args.model {
+        Some(file) => Some((file.clone(), machine::model(file)?)),
+        None => None,
+    };
+    #[cfg(feature = "engine")]
+    let mut image = None;
     if let Some(preset) = &args.preset {
         let mut library = Library::new(&load);
         let path = preset_path(preset);
         let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-        check(&resolved, &mut library.findings);
+        check(&resolved, None, &mut library.findings);
         report(&library.findings, &library.sources, false, terminal)?;
         if let Some(strategy) = Strategy::new(&resolved, None) {
             own = Own::of(&strategy, &resolved.preset).map_err(|error| usage(error.to_string()))?;
+            #[cfg(feature = "engine")]
+            {
+                image = Some(strategy.image.name.to_string());
+            }
             machine = machine.or_else(|| strategy.host.as_deref().cloned());
-            if model.is_none() {
+            if found.is_none() {
                 let out = Utf8Path::new("deploy").join(&strategy.name);
                 let models = args.models.dir.as_deref();
                 let places = header::places(&resolved, &strategy, &library.sources, &out, models);
-                let (_, found) = header::first(&places).map_err(|missing| {
+                found = Some(header::first(&places).map_err(|missing| {
                     Failure::File(format!("{missing}; name the model's file in --model"))
-                })?;
-                model = Some(found);
+                })?);
             }
         }
     }
-    let model = model.ok_or_else(|| usage("name the model's file in --model".to_owned()))?;
+    let found = found.ok_or_else(|| usage("name the model's file in --model".to_owned()))?;
+    #[cfg_attr(not(feature = "engine"), expect(unused_variables, reason = "only engines read it"))]
+    let (file, model) = found;
     let host = needed(machine)?;
     set(&mut own.request, args)?;
     if !args.margin.is_empty() {
@@ -185,6 +226,11 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         }),
     });
     case.layers = layers.collect::<Result<_, _>>()?;
+    #[cfg(feature = "engine")]
+    {
+        case.file = file;
+        case.image = image;
+    }
     Ok(case)
 }
 

@@ -7,13 +7,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::auto::{Planning, When};
 use super::build::unpinned;
 use super::check::directories;
-use super::output::{Directory, compile_into};
+use super::output::{Directory, compile_into, target_of};
 use super::{Failure, here};
 use crate::cli::Update;
 use crate::compile::Request;
 use crate::lock::{Resolved, Source as LockedSource};
 use crate::plan::Plan;
-use crate::plan::image::{Reference, Source};
+use crate::plan::image::{ImageReference, Reference, Source};
 use crate::preset::resolve::clean;
 use crate::terminal::Terminal;
 use crate::{git, registry};
@@ -37,9 +37,11 @@ fn update(dir: &Utf8Path, args: &Update, terminal: &mut Terminal) -> Result<bool
     let Some(lock) = &mut directory.lock else { return Ok(true) };
     let placements = lock.placements.clone();
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
+    let target = target_of(dir, lock)?;
     let request = Request {
         presets: &presets,
         out: dir,
+        target,
         here: &here()?,
         pinned: &Resolved::default(),
         placements: &placements,
@@ -51,8 +53,8 @@ fn update(dir: &Utf8Path, args: &Update, terminal: &mut Terminal) -> Result<bool
     let pinned = lock.resolved.clone();
     let request = Request { pinned: &pinned, placements: &loose.placements, ..request };
     let made = compile_into(request, Planning { when: When::Never, ..planning }, false, terminal)?;
-    let written = directory.write(&made, args.force)?;
-    writeln!(terminal.err, "{dir}: {written} files written")?;
+    let written = directory.write(&made, target, args.force)?;
+    writeln!(terminal.err, "{dir}: {} files written", written.files)?;
     for problem in &problems {
         writeln!(terminal.err, "{dir}: {problem}")?;
     }
@@ -88,7 +90,7 @@ fn resolve(plan: &Plan, before: &Resolved) -> (Resolved, Vec<String>) {
             }
         }
     }
-    for base in [&plan.image.build_base, &plan.image.runtime_base] {
+    for base in moving(plan) {
         if base.is_pinned() || resolved.images.contains_key(base.as_str()) {
             continue;
         }
@@ -103,4 +105,12 @@ fn resolve(plan: &Plan, before: &Resolved) -> (Resolved, Vec<String>) {
         }
     }
     (resolved, problems)
+}
+
+/// Names of images that something else may stand behind tomorrow: the bases, and what nodes pull from a registry.
+fn moving(plan: &Plan) -> Vec<&ImageReference> {
+    let mut names = vec![&plan.image.build_base, &plan.image.runtime_base];
+    let own = plan.strategies.first().map(|strategy| &strategy.image.name);
+    names.extend(own.filter(|name| plan.target.pulls() && name.has_registry()));
+    names
 }

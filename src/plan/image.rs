@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::hardware::Isa;
 
 pub use cmake::Definition;
-pub use cuda::{Architecture, Cuda, CudaVersion, FaPair};
+pub use cuda::{Architecture, Cuda, CudaVersion, FaPair, oldest_driver};
 pub use source::{Commit, Reference, Repository, Source};
 
 /// One image.
@@ -127,6 +127,12 @@ pub struct ImageReference(String);
 impl ImageReference {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether the reference says which registry it is in, instead of meaning this machine's own image or Docker Hub's.
+    pub fn has_registry(&self) -> bool {
+        let first = self.0.split_once('/').map(|(first, _)| first);
+        first.is_some_and(|host| host.contains(['.', ':']) || host == "localhost")
     }
 
     /// Whether the reference names content instead of a tag that can move.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hardware::Gpu;
 use crate::plan::memory::Estimate;
 
 /// What llama.cpp would allocate on one device, in whole MiB as it prints them (rounded down).
@@ -73,6 +74,12 @@ impl Answer {
         let last = lines.len().saturating_sub(4);
         Self::Failed(lines.into_iter().skip(last).collect())
     }
+}
+
+/// Whether every GPU has that much free; what the driver itself takes is not counted.
+pub fn fits(rows: &[Row], gpus: &[Gpu]) -> bool {
+    let on_gpus = rows.iter().filter(|row| row.name != "Host");
+    on_gpus.zip(gpus).all(|(row, gpu)| row.total() <= gpu.free.0 >> 20)
 }
 
 /// Devices on which the estimate says another number of MiB than llama.cpp, with what each says in all.

@@ -32,6 +32,30 @@ pub fn default_text(value: impl Display, _: &dyn Values) -> Result<Safe<String>>
     safe(quote::interpolation::default_text(&value.to_string()))
 }
 
+/// A JSON string.
+#[askama::filter_fn]
+pub fn json_string(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::json::encode(&value.to_string()))
+}
+
+/// A string of a TOML file.
+#[askama::filter_fn]
+pub fn toml_string(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::toml::encode(&value.to_string()))
+}
+
+/// A shell's word for what an environment variable holds; it stops the script where that is nothing.
+#[askama::filter_fn]
+pub fn sh_variable(name: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::variable::shell(&name.to_string()))
+}
+
+/// The value of a `.env` line that is what an environment variable holds.
+#[askama::filter_fn]
+pub fn dotenv_variable(name: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::variable::dotenv(&name.to_string()))
+}
+
 /// The value of a `.env` line.
 #[askama::filter_fn]
 pub fn dotenv(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
@@ -54,6 +78,30 @@ pub fn exec(argv: impl AsRef<[String]>, _: &dyn Values) -> Result<Safe<String>> 
 #[askama::filter_fn]
 pub fn sh(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
     safe(quote::shell::encode(&value.to_string()))
+}
+
+/// A word in a Quadlet unit's key that holds words.
+#[askama::filter_fn]
+pub fn unit_word(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::systemd::word(&value.to_string()))
+}
+
+/// The whole value of a Quadlet unit's key.
+#[askama::filter_fn]
+pub fn unit_line(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::systemd::line(&value.to_string()))
+}
+
+/// A value of a manifest that nobody expands.
+#[askama::filter_fn]
+pub fn manifest(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::kubernetes::scalar(&value.to_string()))
+}
+
+/// A value of a manifest that Kubernetes expands.
+#[askama::filter_fn]
+pub fn kubernetes(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::kubernetes::encode(&value.to_string()))
 }
 
 /// The text of a comment, behind its `# `.

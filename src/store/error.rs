@@ -10,7 +10,7 @@ pub enum StoreError {
     /// The message of the cause names the operation and the path.
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("another build has been writing to `{path}` for {seconds} seconds")]
+    #[error("another composegen has been at work in `{path}` for {seconds} seconds")]
     Busy { path: Utf8PathBuf, seconds: u64 },
     #[error("`{path}` leads out of the output directory")]
     Outside { path: Utf8PathBuf },

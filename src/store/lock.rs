@@ -44,7 +44,7 @@ mod tests {
         let first = open();
         lock(&first, path, Duration::ZERO).unwrap();
         let error = lock(&open(), path, Duration::from_millis(30)).unwrap_err();
-        assert!(error.to_string().starts_with("another build has been writing to"), "{error}");
+        assert!(error.to_string().starts_with("another composegen has been at work in"), "{error}");
         drop(first);
         lock(&open(), path, Duration::ZERO).unwrap();
     }

@@ -15,7 +15,7 @@ pub(crate) const BASE: &str = "composegen/base:trixie";
 pub(crate) struct Engine {
     pub(crate) name: &'static str,
     /// `DOCKER_HOST`; absent: what the CLI takes by itself.
-    host: Option<String>,
+    pub(crate) host: Option<String>,
 }
 
 impl Engine {

@@ -7,10 +7,17 @@
     reason = "the line about skipped tests is for the reader of the run"
 )]
 
+mod client;
 mod dockerfile;
 mod engine;
+mod faults;
+mod images;
+mod probe;
 mod project;
+mod proxy;
 mod repository;
+mod serving;
+mod strategy;
 mod tools;
 mod words;
 
@@ -24,13 +31,13 @@ use engine::Engine;
 type Case = (&'static str, fn(&Engine));
 
 fn main() -> ExitCode {
-    let cases: Vec<Case> = [dockerfile::CASES, words::CASES].concat();
+    let plain: Vec<Case> = [dockerfile::CASES, words::CASES, images::CASES].concat();
+    let served: Vec<Case> = [serving::CASES, faults::CASES, probe::CASES].concat();
     let mut trials = Vec::new();
-    let mut skipped = 0;
-    for engine in Engine::all() {
-        let ready = engine.ready();
-        let ignored = ready.is_err() && !tools::required("COMPOSEGEN_REQUIRE_ENGINE");
-        for &(name, case) in &cases {
+    let strict = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
+    let mut add = |cases: &[Case], engine: &Engine, ready: Result<(), String>| {
+        let ignored = ready.is_err() && !strict;
+        for &(name, case) in cases {
             let (engine, ready) = (engine.clone(), ready.clone());
             let name = format!("{name}::{}", engine.name);
             let run = move || {
@@ -39,15 +46,39 @@ fn main() -> ExitCode {
                 Ok(())
             };
             trials.push(Trial::test(name, run).with_ignored_flag(ignored));
-            skipped += usize::from(ignored);
         }
-        if let Err(missing) = ready {
+        if ignored { cases.len() } else { 0 }
+    };
+    let (mut without_engine, mut without_image) = (0, 0);
+    for engine in Engine::all() {
+        let ready = engine.ready();
+        without_engine += add(&plain, &engine, ready.clone());
+        if let Err(missing) = &ready {
+            println!("engine `{}`: {missing}", engine.name);
+            without_engine += add(&served, &engine, ready);
+            continue;
+        }
+        let image = strategy::image(&engine).map(drop);
+        if let Err(missing) = &image {
             println!("engine `{}`: {missing}", engine.name);
         }
+        without_image += add(&served, &engine, image);
     }
-    if skipped > 0 {
+    let (trial, missing) = client::trial();
+    trials.push(trial);
+    if let Some(missing) = missing {
         println!(
-            "skipped: {skipped} tests that need a Docker engine (`.ci/engines` prepares them)"
+            "skipped: 1 test of clients ({missing}; tests/client/real.py says how to make it)"
+        );
+    }
+    if without_engine > 0 {
+        println!(
+            "skipped: {without_engine} tests that need a Docker engine (`.ci/engines` prepares them)"
+        );
+    }
+    if without_image > 0 {
+        println!(
+            "skipped: {without_image} tests that need the CPU image (`.ci/cpu-image` makes it)"
         );
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -19,21 +19,24 @@ const TABLE: &[(&str, &[&str])] = &[
     ("gguf", &["ground"]),
     ("preset", &["ground", "flags", "hardware"]),
     ("lock", &["ground"]),
+    ("log", &["ground"]),
     ("check", &["ground", "flags", "hardware", "preset", "plan", "strategy"]),
+    ("client", &["ground", "preset", "strategy"]),
     ("strategy", &["ground", "hardware", "lock", "preset", "plan"]),
     ("plan", &["ground", "flags", "hardware", "gguf", "preset", "strategy", "lock"]),
     ("probe", &["ground", "plan", "hardware", "gguf"]),
-    ("render", &["ground", "plan", "hardware"]),
+    ("render", &["ground", "plan", "hardware", "client"]),
     ("compile", &["ground", "check", "lock", "plan", "preset", "render", "strategy"]),
     ("store", &["ground", "lock"]),
     ("git", &["ground"]),
     ("registry", &["ground"]),
     ("gpu", &["ground", "hardware"]),
+    ("engine", &["ground", "log", "plan", "probe"]),
     ("terminal", &["ground"]),
     ("cli", &[]),
 ];
 
-const GROUND: &[&str] = &["artifact", "diagnostic", "table", "units", "quote"];
+const GROUND: &[&str] = &["artifact", "diagnostic", "table", "units", "quote", "exit"];
 
 /// Tables, which are read by looking one row up.
 const LONG: &[&str] = &["src/plan/memory/build/recipe.rs"];

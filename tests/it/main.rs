@@ -15,6 +15,7 @@
 mod auto;
 mod chain;
 mod cli;
+mod client;
 mod dialects;
 mod entrypoint;
 mod examples;
@@ -28,4 +29,5 @@ mod rejects;
 mod repository;
 mod schema;
 mod store;
+mod targets;
 mod tools;

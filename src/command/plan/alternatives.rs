@@ -20,6 +20,17 @@ pub(super) struct Alternative {
     pub(super) prompt_tps: f64,
     /// What is left on each device beyond the margin; less than nothing where it does not fit.
     pub(super) left_mib: Vec<f64>,
+    #[serde(skip)]
+    #[cfg(feature = "engine")]
+    pub(super) placement: Placement,
+}
+
+#[cfg(feature = "engine")]
+impl Alternative {
+    /// Whether it is this plan with one layer more or less on a device.
+    pub(super) fn is_neighbour(&self) -> bool {
+        self.change.starts_with("one layer")
+    }
 }
 
 const CONTEXTS: [u64; 4] = [262_144, 196_608, 131_072, 65_536];
@@ -47,6 +58,8 @@ fn planned(change: String, task: &Task<'_>) -> Option<Alternative> {
         decode_tps: placement.prediction.decode_tps,
         prompt_tps: placement.prediction.prompt_tps,
         left_mib: left(&placement, task.margin),
+        #[cfg(feature = "engine")]
+        placement,
     })
 }
 

@@ -139,6 +139,8 @@ fn alternatives(placement: &Placement, margin: &[Bytes], others: &[Alternative])
         ]
     };
     let own = Alternative {
+        #[cfg(feature = "engine")]
+        placement: placement.clone(),
         change: "this plan".to_owned(),
         fits: placement.fits,
         layers: residents(placement),

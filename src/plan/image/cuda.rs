@@ -165,6 +165,16 @@ impl Serialize for FaPair {
     }
 }
 
+/// The oldest branch of NVIDIA's driver that runs a CUDA of this major version; Blackwell came with a newer one.
+pub const fn oldest_driver(cuda_major: u32, blackwell: bool) -> u32 {
+    match cuda_major {
+        0..=11 => 450,
+        12 if blackwell => 570,
+        12 => 525,
+        _ => 580,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

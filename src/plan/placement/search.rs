@@ -314,7 +314,8 @@ mod tests {
             };
             let (layer, best) = (find(Granularity::Layer), exhaustive(&goal, &rooms, blocks.len()));
             prop_assert!(layer <= best * 1.005 || (layer, best) == (f64::INFINITY, f64::INFINITY));
-            prop_assert!(find(Granularity::Tensor) <= layer);
+            // Of two that differ by a rounding either may be taken.
+            prop_assert!(find(Granularity::Tensor) <= layer * (1.0 + 1e-9));
         }
     }
 }

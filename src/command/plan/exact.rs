@@ -1,0 +1,110 @@
+//! A plan confirmed by the build that will run it: llama.cpp's own figures for it and for its neighbours.
+
+use serde::Serialize;
+
+use super::alternatives::Alternative;
+use super::{Case, argv};
+use crate::cli;
+use crate::command::Failure;
+use crate::command::probe::Prober;
+use crate::plan::placement::Placement;
+use crate::probe::{Answer, Question, Row, differences};
+use crate::terminal::{Align, table};
+
+/// One placement as llama.cpp says it.
+#[derive(Debug, Serialize)]
+pub(super) struct Exact {
+    change: String,
+    /// Within the margin on every device, by llama.cpp's figures.
+    fits: bool,
+    /// Whether the estimate says the same, to the MiB.
+    equal: bool,
+    devices: Vec<Row>,
+    /// MiB left of what is free on each device; less than nothing where it does not fit.
+    left_mib: Vec<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<String>,
+}
+
+pub(super) fn ask(
+    case: &Case,
+    placement: &Placement,
+    others: &[Alternative],
+    args: &cli::Plan,
+) -> Result<Vec<Exact>, Failure> {
+    let image =
+        args.image.clone().or_else(|| case.image.clone()).ok_or_else(|| Failure::Usage {
+            message: "name the image to ask in --image; without a preset there is none to take"
+                .to_owned(),
+        })?;
+    let mut placements = vec![("this plan", placement)];
+    let neighbours = others.iter().filter(|other| other.is_neighbour());
+    placements.extend(neighbours.map(|other| (other.change.as_str(), &other.placement)));
+    let questions: Vec<Question> = placements
+        .iter()
+        .map(|(_, placement)| {
+            Question::new(&case.host.gpus, &case.model.parts, &argv(case, placement))
+        })
+        .collect();
+    let answers = Prober::new(&image, &case.file, &case.model)?.ask(&questions)?;
+    let exact = |((change, placement), answer): ((&str, &Placement), Answer)| match answer {
+        Answer::Rows(devices) => {
+            let left = |(i, row): (usize, &Row)| {
+                let free = case.host.gpus.get(i).map_or(0, |gpu| gpu.free.0 >> 20);
+                i64::try_from(free).unwrap_or(i64::MAX)
+                    - i64::try_from(row.total()).unwrap_or(i64::MAX)
+            };
+            let on_gpus = devices.iter().filter(|row| row.name != "Host");
+            let left_mib: Vec<i64> = on_gpus.enumerate().map(left).collect();
+            let margin = |i: usize| case.margin.get(i).map_or(0, |margin| margin.0 >> 20);
+            let kept =
+                |(i, left): (usize, &i64)| u64::try_from(*left).is_ok_and(|left| left >= margin(i));
+            Exact {
+                change: change.to_owned(),
+                fits: left_mib.iter().enumerate().all(kept),
+                equal: differences(&devices, &placement.estimate).is_empty(),
+                devices,
+                left_mib,
+                refused: Vec::new(),
+            }
+        }
+        Answer::Failed(refused) => Exact {
+            change: change.to_owned(),
+            fits: false,
+            equal: false,
+            devices: Vec::new(),
+            left_mib: Vec::new(),
+            refused,
+        },
+    };
+    Ok(placements.into_iter().zip(answers).map(exact).collect())
+}
+
+/// Nothing where nothing was asked.
+pub(super) fn text(exact: &[Exact]) -> String {
+    if exact.is_empty() {
+        return String::new();
+    }
+    let row = |exact: &Exact| {
+        let list = |of: &dyn Fn(&Row) -> u64| {
+            let on_gpus = exact.devices.iter().filter(|row| row.name != "Host");
+            on_gpus.map(|row| of(row).to_string()).collect::<Vec<_>>().join(" + ")
+        };
+        let left: Vec<String> = exact.left_mib.iter().map(ToString::to_string).collect();
+        vec![
+            exact.change.clone(),
+            if exact.refused.is_empty() { list(&Row::total) } else { exact.refused.join("; ") },
+            left.join(", "),
+            if exact.fits { "yes" } else { "no" }.to_owned(),
+            if exact.equal { "same" } else { "differs" }.to_owned(),
+        ]
+    };
+    let head = [
+        ("PROBED", Align::Left),
+        ("MIB PER DEVICE", Align::Left),
+        ("LEFT", Align::Left),
+        ("FITS", Align::Left),
+        ("ESTIMATE", Align::Left),
+    ];
+    format!("\n{}", table(&head, exact.iter().map(row).collect()))
+}

@@ -1,0 +1,162 @@
+//! `composegen probe`: the memory of a strategy as the image's own llama.cpp says it, beside the estimate.
+
+mod ask;
+
+use std::io::{Error, Write as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::machine::{host, model, needed};
+use super::output::read_lock;
+use super::{Failure, load, preset_path, report};
+use crate::check::check;
+use crate::cli::{self, Format};
+use crate::gguf::Model;
+use crate::hardware::Gpu;
+use crate::plan::memory::{Estimate, Request, estimate};
+use crate::preset::resolve::Library;
+use crate::preset::value;
+use crate::probe::{Answer, Question, Row, differences, fits};
+use crate::strategy::Strategy;
+use crate::terminal::{Align, Terminal, table};
+
+pub(super) use ask::Prober;
+
+/// What is asked about.
+struct Subject {
+    model: Model,
+    file: Utf8PathBuf,
+    gpus: Vec<Gpu>,
+    words: Vec<String>,
+    image: String,
+}
+
+pub(super) fn run(args: &cli::Probe, terminal: &mut Terminal) -> Result<(), Failure> {
+    let subject = subject(args, terminal)?;
+    let usage = |message: String| Failure::Usage { message };
+    let request = Request::from_args(&subject.words).map_err(|error| usage(error.to_string()))?;
+    let ours = estimate(&subject.model, &subject.gpus, &request)
+        .map_err(|error| usage(error.to_string()))?;
+    let question = Question::new(&subject.gpus, &subject.model.parts, &subject.words);
+    let prober = Prober::new(&subject.image, &subject.file, &subject.model)?;
+    let answers = prober.ask(std::slice::from_ref(&question))?;
+    let rows = match answers.into_iter().next() {
+        Some(Answer::Rows(rows)) => rows,
+        Some(Answer::Failed(lines)) => {
+            return Err(Failure::Rejected(format!(
+                "llama.cpp in `{}` does not take this plan:\n  {}",
+                subject.image,
+                lines.join("\n  ")
+            )));
+        }
+        None => Vec::new(),
+    };
+    let report = Report {
+        image: &subject.image,
+        source: "probed",
+        fits: fits(&rows, &subject.gpus),
+        equal: differences(&rows, &ours).is_empty(),
+        devices: &rows,
+    };
+    match args.output.format {
+        Format::Json => {
+            let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
+            writeln!(terminal.out, "{text}")?;
+        }
+        Format::Text => write!(terminal.out, "{}", text(&report, &ours, &subject.gpus))?,
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    image: &'a str,
+    /// How the figures are known.
+    source: &'static str,
+    fits: bool,
+    /// Whether the estimate says the same, to the MiB.
+    equal: bool,
+    devices: &'a [Row],
+}
+
+fn subject(args: &cli::Probe, terminal: &mut Terminal) -> Result<Subject, Failure> {
+    let usage = |message: &str| Failure::Usage { message: message.to_owned() };
+    let machine = host(&args.machine, terminal)?;
+    let mut library = Library::new(&load);
+    let path = preset_path(&args.preset);
+    let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
+    check(&resolved, None, &mut library.findings);
+    report(&library.findings, &library.sources, false, terminal)?;
+    let out = super::strategy::deploy(&path);
+    // What was planned for it is part of what will run.
+    let locked = read_lock(&out)?.and_then(|lock| lock.placements.get(&resolved.name).cloned());
+    if locked.is_none() && value(&resolved.preset.placement.auto) == Some(&true) {
+        return Err(Failure::Usage {
+            message: format!(
+                "the placement of `{path}` was not planned yet: `composegen build {path}` locks it, \
+                 `composegen plan {path} --exact` asks about a new one"
+            ),
+        });
+    }
+    let strategy = Strategy::new(&resolved, locked.as_ref())
+        .ok_or_else(|| usage("the preset names no model"))?;
+    let host = needed(machine.or_else(|| strategy.host.as_deref().cloned()))?;
+    let file = args
+        .model
+        .clone()
+        .unwrap_or_else(|| Utf8Path::new(&strategy.container.models_dir).join(&strategy.model));
+    let mut words = strategy.args_without(&[]);
+    words.extend(args.flags.iter().cloned());
+    Ok(Subject {
+        model: model(&file)?,
+        file,
+        gpus: host.gpus,
+        words,
+        image: args.image.clone().unwrap_or_else(|| strategy.image.name.to_string()),
+    })
+}
+
+fn text(report: &Report<'_>, ours: &Estimate, gpus: &[Gpu]) -> String {
+    let mut rows = Vec::new();
+    for row in report.devices {
+        let device = ours.devices.iter().find(|device| device.name == row.name);
+        let estimate = device
+            .map_or([ours.host.model, ours.host.context, ours.host.compute], |device| {
+                [device.model, device.context, device.compute]
+            });
+        let free = ours.devices.iter().position(|device| device.name == row.name);
+        let free = free.and_then(|i| gpus.get(i)).map(|gpu| gpu.free.0 >> 20);
+        let [model, context, compute] = estimate.map(|bytes| bytes.0 >> 20);
+        let pair = |probed: u64, ours: u64| {
+            if probed == ours { probed.to_string() } else { format!("{probed} ({ours})") }
+        };
+        rows.push(vec![
+            row.name.clone(),
+            pair(row.model, model),
+            pair(row.context, context),
+            pair(row.compute, compute),
+            pair(row.total(), model + context + compute),
+            free.map(|mib| mib.to_string()).unwrap_or_default(),
+        ]);
+    }
+    let head = [
+        ("DEVICE", Align::Left),
+        ("WEIGHTS", Align::Right),
+        ("CACHE", Align::Right),
+        ("COMPUTE", Align::Right),
+        ("TOTAL", Align::Right),
+        ("FREE", Align::Right),
+    ];
+    let verdict = if report.fits { "fits" } else { "does not fit" };
+    let equal = if report.equal {
+        "the estimate says the same"
+    } else {
+        "where the estimate says otherwise, it stands in brackets"
+    };
+    format!(
+        "{}\n{verdict}; MiB as llama.cpp in `{}` allocates them (probed); {equal}\n",
+        table(&head, rows),
+        report.image
+    )
+}

@@ -1,0 +1,82 @@
+//! `composegen run PRESET -- ARGS`: one command in the strategy's image, with its models, environment and GPUs.
+
+use std::io::Write as _;
+
+use super::strategy::{Ready, engine, ready};
+use super::{Failure, up};
+use crate::cli::Run;
+use crate::engine::interrupt::Interrupt;
+use crate::engine::labels::{self, Identity};
+use crate::engine::{Engine, run as block_on};
+use crate::exit::Exit;
+use crate::log::failure::{Ending, Failure as Ended};
+use crate::terminal::Terminal;
+
+pub(super) fn run(args: &Run, terminal: &mut Terminal) -> Result<(), Failure> {
+    let ready = ready(&args.chosen, terminal)?;
+    block_on(one_off(&ready, &args.command, terminal))?
+}
+
+async fn one_off(
+    ready: &Ready,
+    command: &[String],
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::new()?;
+    let service = &ready.service;
+    let engine = engine().await?;
+    let image = up::image(&engine, service).await?;
+    let identity = Identity { hash: labels::own_hash(service), image: image.id };
+    let name = format!("{}-llama-run-{:x}", service.project, std::process::id());
+    let made = engine.ensure_network(service).await?;
+    let result = match engine.create_one_off(service, &identity, &name, command).await {
+        Ok(id) => {
+            let result = follow(&engine, &id, &mut interrupt, terminal).await;
+            engine.remove(&id).await.and(Ok(())).map_err(Failure::from).and(result)
+        }
+        Err(error) => Err(error.into()),
+    };
+    if made {
+        engine.remove_network(&service.network()).await?;
+    }
+    result
+}
+
+async fn follow(
+    engine: &Engine,
+    id: &str,
+    interrupt: &mut Interrupt,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    engine.start(id).await.map_err(up::refused)?;
+    let mut output = engine.logs(id, None, true);
+    let mut kept: Vec<String> = Vec::new();
+    loop {
+        let lines = tokio::select! {
+            () = interrupt.wait() => {
+                let message = "interrupted; the container is removed".to_owned();
+                return Err(Failure::Because { exit: Exit::Interrupted, message });
+            }
+            lines = output.next() => lines,
+        };
+        let Some(lines) = lines else { break };
+        for line in &lines {
+            writeln!(terminal.out, "{line}")?;
+        }
+        terminal.out.flush()?;
+        kept.extend(lines);
+        let surplus = kept.len().saturating_sub(400);
+        kept.drain(..surplus);
+    }
+    let state = engine.state(id).await?;
+    if state.exit_code == 0 && !state.oom_killed {
+        return Ok(());
+    }
+    Err(Failure::Server(Ended::of(&Ending {
+        exit_code: Some(state.exit_code),
+        oom_killed: state.oom_killed,
+        engine: &state.error,
+        was_ready: false,
+        lines: &kept,
+    })))
+}

@@ -1,0 +1,68 @@
+//! A socket between composegen and an engine, which can be pulled like a plug.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::engine::Engine;
+
+pub(crate) struct Proxy {
+    path: PathBuf,
+    pulled: Arc<AtomicBool>,
+    open: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+impl Proxy {
+    pub(crate) fn new(engine: &Engine, folder: &Path) -> Self {
+        let path = folder.join("engine.sock");
+        let target = engine.host.as_deref().unwrap_or("unix:///var/run/docker.sock");
+        let target = PathBuf::from(target.trim_start_matches("unix://"));
+        let listener = UnixListener::bind(&path).unwrap();
+        let (pulled, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let proxy = Self { path, pulled: Arc::clone(&pulled), open: Arc::clone(&open) };
+        std::thread::spawn(move || {
+            for near in listener.incoming() {
+                let near = near.unwrap();
+                if pulled.load(Ordering::Relaxed) {
+                    return;
+                }
+                let far = UnixStream::connect(&target).unwrap();
+                let pair = |stream: &UnixStream| stream.try_clone().unwrap();
+                open.lock().unwrap().extend([pair(&near), pair(&far)]);
+                let (near_again, far_again) = (pair(&near), pair(&far));
+                std::thread::spawn(move || carry(near, far));
+                std::thread::spawn(move || carry(far_again, near_again));
+            }
+        });
+        proxy
+    }
+
+    pub(crate) fn host(&self) -> String {
+        format!("unix://{}", self.path.display())
+    }
+}
+
+fn carry(mut from: UnixStream, mut to: UnixStream) {
+    let mut piece = vec![0; 1 << 16];
+    while let Ok(length @ 1..) = from.read(&mut piece) {
+        if to.write_all(piece.split_at(length).0).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.pulled.store(true, Ordering::Relaxed);
+        // Wakes the listener, which then ends.
+        let _ = UnixStream::connect(&self.path);
+        let _ = fs_err::remove_file(&self.path);
+        for stream in self.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
