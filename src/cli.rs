@@ -1,8 +1,11 @@
 //! The command line: names, types and help. What a command does is in `command`.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod client;
 #[cfg(feature = "engine")]
 mod engine;
+mod ledger;
 mod machines;
 mod planner;
 
@@ -10,11 +13,16 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+#[cfg(feature = "bench")]
+pub use bench::Bench;
 pub use client::{Client, ClientAction, ClientList};
 #[cfg(feature = "engine")]
 pub use engine::{Chosen, Doctor, Logs, Probe, Run, Running, Status, Up};
+pub use ledger::{
+    Ledger, LedgerCommand, LedgerCompare, LedgerFile, LedgerImport, LedgerList, LedgerSource,
+};
 pub use machines::{Cards, Detect, Hardware, HardwareCommand};
-pub use planner::{Estimate, Granularity, Machine, Plan, Verify};
+pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};
 
 /// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
 #[derive(Debug, Parser)]
@@ -25,7 +33,7 @@ pub struct Cli {
 }
 
 const AFTER: &str = "Exit codes: 0 done, 1 preset rejected, 2 usage, 3 out of date, 4 engine, \
-5 out of memory, 6 edited by hand, 7 file, 8 unresolved, 10 to 22 why an image or a server failed \
+5 out of memory, 6 edited by hand, 7 file, 8 unresolved, 9 slower, 10 to 23 why an image or a server failed \
 (docs/exit-codes.md), 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +85,11 @@ pub enum Command {
     Inspect(Inspect),
     /// Describe machines for planning
     Hardware(Hardware),
+    /// Measure a running llama-server, or two in turns, and write it into the ledger
+    #[cfg(feature = "bench")]
+    Bench(Bench),
+    /// Show what was measured, compare two runs, or fail where a speed has fallen
+    Ledger(Ledger),
     /// Print the tensor override for a number of layers per device
     Ot(Ot),
     /// Print the JSON Schema of presets or hardware files

@@ -1,6 +1,8 @@
 //! The commands: each reads, lets the core think, and writes. No command knows how another works.
 
 mod auto;
+#[cfg(feature = "bench")]
+mod bench;
 mod build;
 mod check;
 mod client;
@@ -15,6 +17,7 @@ mod header;
 #[cfg(feature = "engine")]
 mod image;
 mod inspect;
+mod ledger;
 mod list;
 mod machine;
 mod manual;
@@ -25,8 +28,10 @@ mod plan;
 mod probe;
 #[cfg(feature = "engine")]
 mod run;
+mod run_key;
 mod schema;
 mod show;
+mod speeds;
 #[cfg(feature = "engine")]
 mod status;
 #[cfg(feature = "engine")]
@@ -64,6 +69,11 @@ pub enum Failure {
     Edited(String),
     #[error("{0}")]
     Unresolved(String),
+    #[error("{0}")]
+    Regression(String),
+    #[cfg(feature = "bench")]
+    #[error("{0}")]
+    NoAnswer(String),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error("{0}")]
@@ -95,6 +105,9 @@ impl Failure {
             Self::OutOfDate(_) => Exit::OutOfDate,
             Self::Edited(_) => Exit::Edited,
             Self::Unresolved(_) => Exit::Unresolved,
+            Self::Regression(_) => Exit::Regression,
+            #[cfg(feature = "bench")]
+            Self::NoAnswer(_) => Exit::NoAnswer,
             Self::Output(_) | Self::File(_) => Exit::File,
             #[cfg(feature = "engine")]
             Self::Engine(_) => Exit::Engine,
@@ -136,6 +149,9 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Hardware(args) => hardware::run(args, terminal),
+        #[cfg(feature = "bench")]
+        Command::Bench(args) => bench::run(args, terminal),
+        Command::Ledger(args) => ledger::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),
         Command::Schema(args) => schema::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),

@@ -32,6 +32,8 @@ exits! {
     File = 7,
     /// Nothing could be found out from outside: no network, no such branch, no GPU that answers.
     Unresolved = 8,
+    /// `ledger --fail-below`: a speed has fallen below the bound.
+    Regression = 9,
     /// A GPU had no memory for llama-server's buffers.
     GpuMemory = 10,
     /// The machine or the container's limit had no memory for llama-server.
@@ -58,6 +60,8 @@ exits! {
     BuildFailed = 21,
     /// `doctor` found something that is missing.
     Unfit = 22,
+    /// `bench`: a llama-server cannot be reached, refused, or answered with something else.
+    NoAnswer = 23,
     /// Interrupted by Ctrl-C.
     Interrupted = 130,
 }

@@ -21,11 +21,14 @@ pub mod log;
 pub mod preset;
 
 // Thinking.
+pub mod bench;
 pub mod check;
 pub mod client;
+pub mod ledger;
 pub mod plan;
 pub mod probe;
 pub mod strategy;
+pub mod tune;
 
 // Writing.
 pub mod compile;
@@ -37,6 +40,8 @@ pub mod engine;
 pub mod git;
 pub mod gpu;
 pub mod registry;
+#[cfg(feature = "bench")]
+pub mod server;
 pub mod store;
 pub mod terminal;
 

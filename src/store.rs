@@ -5,6 +5,7 @@
 //! stands among files of its own generation. A journal that was left behind is carried out when the directory is
 //! opened next; a stage without one is thrown away.
 
+mod append;
 mod edited;
 mod error;
 mod journal;
@@ -20,6 +21,7 @@ use fs_err as fs;
 
 use crate::artifact::Artifact;
 
+pub use append::append;
 pub use edited::{Edited, edited};
 pub use error::StoreError;
 pub use single::single;

@@ -44,6 +44,8 @@ pub struct Strategy {
     pub layers: Vec<u32>,
     pub port: u16,
     pub image: Image,
+    /// The build whose buffers plans count with, where it is not the newest that is known.
+    pub profile: Option<String>,
     pub container: Container,
     pub host: Option<Rc<Host>>,
     pub measured: Vec<Measured>,
@@ -78,6 +80,7 @@ impl Strategy {
             port: value(&preset.server.port).and_then(|p| u16::try_from(*p).ok()).unwrap_or(PORT),
             // What is wrong with it was said by the check.
             image: Image::new(preset, resolved.host.as_deref(), &mut Vec::new()),
+            profile: value(&preset.image.profile).map(ToString::to_string),
             container: Container::new(preset, resolved.host.as_deref()),
             host: resolved.host.clone(),
             measured: preset.measured.clone(),

@@ -17,6 +17,8 @@ pub struct Plan {
     pub models: Models,
     #[command(flatten)]
     pub machine: Machine,
+    #[command(flatten)]
+    pub buffers: Buffers,
     /// Tokens over all slots [default: what the model was trained for]
     #[arg(long, short = 'c', value_name = "N")]
     pub ctx_size: Option<u64>,
@@ -78,6 +80,13 @@ pub struct Machine {
     pub ram: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub struct Buffers {
+    /// Compute buffers of another build of llama.cpp, as measured: `seed-2026-02`
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Granularity {
     /// The experts of whole layers only
@@ -92,6 +101,8 @@ pub struct Estimate {
     pub model: Utf8PathBuf,
     #[command(flatten)]
     pub machine: Machine,
+    #[command(flatten)]
+    pub buffers: Buffers,
     #[command(flatten)]
     pub output: Output,
     /// llama-server's flags

@@ -15,7 +15,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::estimate::{Device, SystemMemory, devices};
-use super::machine::{self, host, needed};
+use super::machine::{self, host, needed, profile};
 use super::{Failure, header, load, preset_path, report};
 use crate::check::check;
 use crate::cli::{self, Format};
@@ -107,6 +107,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 args: argv(&case, &placement),
                 rules: placement.rules.iter().map(Row::new).collect(),
                 predicted: placement.prediction,
+                profile: case.request.profile.map(|profile| profile.name.as_str()),
                 alternatives: &others,
                 advice: &advice,
                 notes: &placement.notes,
@@ -144,6 +145,8 @@ struct Report<'a, T> {
     args: Vec<String>,
     rules: Vec<Row<'a>>,
     predicted: Prediction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'static str>,
     alternatives: &'a [Alternative],
     advice: &'a [String],
     notes: &'a [String],
@@ -206,6 +209,7 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     let (file, model) = found;
     let host = needed(machine)?;
     set(&mut own.request, args)?;
+    own.request.profile = profile(&args.buffers)?.or(own.request.profile);
     if !args.margin.is_empty() {
         own.margin = args.margin.iter().map(|mib| Bytes::from_mib(*mib)).collect();
     }

@@ -12,6 +12,8 @@ pub enum StoreError {
     Io(#[from] io::Error),
     #[error("another composegen has been at work in `{path}` for {seconds} seconds")]
     Busy { path: Utf8PathBuf, seconds: u64 },
+    #[error("another composegen has been writing to `{path}` for {seconds} seconds")]
+    Held { path: Utf8PathBuf, seconds: u64 },
     #[error("`{path}` leads out of the output directory")]
     Outside { path: Utf8PathBuf },
     #[error("two generated files are called `{path}`")]
@@ -45,7 +47,7 @@ impl StoreError {
                 _ => "mend this and run it again",
             }
             .to_owned(),
-            Self::Busy { .. } => "wait for it to end, or end it, and run this again".to_owned(),
+            Self::Busy { .. } | Self::Held { .. } => "wait for it to end, or end it, and run this again".to_owned(),
             Self::Outside { .. } => {
                 "name files below the output directory, without `..`".to_owned()
             }

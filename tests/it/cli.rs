@@ -124,6 +124,12 @@ fn the_life_of_another_target() {
     assert!(there("llama-a.container") && !there("docker-compose.yml"));
     assert_eq!(code(&["check"]), 0);
 
+    // What starts a strategy starts what Compose would, and writes nothing here.
+    let output = run_in(here, &["up", "deploy/a"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`deploy/a` is for quadlet"), "{output:?}");
+    assert!(there("llama-a.container"));
+
     let lock = here.join("deploy/a/composegen.lock");
     let locked = std::fs::read_to_string(&lock).unwrap();
     std::fs::write(&lock, locked.replace("[resolved", "target = \"nomad\"\n\n[resolved")).unwrap();

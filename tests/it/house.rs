@@ -20,6 +20,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("preset", &["ground", "flags", "hardware"]),
     ("lock", &["ground"]),
     ("log", &["ground"]),
+    ("bench", &["ground"]),
+    ("ledger", &["ground", "bench"]),
+    ("tune", &["ground"]),
     ("check", &["ground", "flags", "hardware", "preset", "plan", "strategy"]),
     ("client", &["ground", "preset", "strategy"]),
     ("strategy", &["ground", "hardware", "lock", "preset", "plan"]),
@@ -32,6 +35,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("registry", &["ground"]),
     ("gpu", &["ground", "hardware"]),
     ("engine", &["ground", "log", "plan", "probe"]),
+    ("server", &["ground"]),
     ("terminal", &["ground"]),
     ("cli", &[]),
 ];

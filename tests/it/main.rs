@@ -13,6 +13,8 @@
 )]
 
 mod auto;
+#[cfg(feature = "bench")]
+mod bench;
 mod chain;
 mod cli;
 mod client;
@@ -22,9 +24,11 @@ mod examples;
 mod gguf;
 mod hardware;
 mod house;
+mod ledger;
 mod pattern;
 mod plan;
 mod presets;
+mod profile;
 mod rejects;
 mod repository;
 mod schema;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::hardware::Host;
-use crate::plan::memory::{FlashAttention, Request, RequestError};
+use crate::plan::memory::{FlashAttention, Profile, Request, RequestError};
 use crate::plan::placement::{Asked, Granularity};
 use crate::preset::{Preset, placement, value};
 use crate::strategy::Strategy;
@@ -49,8 +49,10 @@ impl Own {
         preset: &Preset,
     ) -> Result<Self, RequestError> {
         let margin = value(&preset.placement.margin).filter(|margin| !margin.is_empty());
+        let mut request = Request::from_args(&strategy.args_without(&PLACES))?;
+        request.profile = strategy.profile.as_deref().and_then(Profile::named);
         Ok(Self {
-            request: Request::from_args(&strategy.args_without(&PLACES))?,
+            request,
             margin: margin.map_or_else(
                 || vec![Bytes::from_mib(MARGIN_MIB)],
                 |margin| margin.iter().map(|mib| Bytes::from_mib(u64::from(*mib))).collect(),

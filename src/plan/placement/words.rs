@@ -104,6 +104,7 @@ impl Asked<'_> {
             kv_offload,
             op_offload,
             load_mode,
+            profile,
             // System memory only.
             cache_ram: _,
             ctx_checkpoints: _,
@@ -152,6 +153,9 @@ impl Asked<'_> {
         }
         if *load_mode == LoadMode::Copied {
             put("load-mode", "copied".to_owned());
+        }
+        if let Some(profile) = profile {
+            put("profile", profile.name.clone());
         }
         for (key, value, usual) in [
             ("swa-full", *swa_full, plain.swa_full),

@@ -1,0 +1,86 @@
+//! Arguments of `composegen ledger`.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::Output;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Ledger {
+    #[command(subcommand)]
+    pub command: Option<LedgerCommand>,
+    #[command(flatten)]
+    pub list: LedgerList,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Show the runs in a table, oldest first
+    List(LedgerList),
+    /// Show two runs side by side, and whether one is faster by more than chance
+    Compare(LedgerCompare),
+    /// Take over what presets say was measured, marked as reported
+    Import(LedgerImport),
+}
+
+#[derive(Debug, Args)]
+pub struct LedgerFile {
+    /// The ledger, one line of JSON per run
+    #[arg(long, default_value = "ledger.jsonl", value_name = "FILE")]
+    pub ledger: Utf8PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct LedgerList {
+    #[command(flatten)]
+    pub file: LedgerFile,
+    /// Runs of this preset only
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Runs that are known in this way only
+    #[arg(long, value_name = "HOW")]
+    pub source: Option<LedgerSource>,
+    /// Speeds at this depth [default: the first that was measured]
+    #[arg(long, value_name = "TOKENS")]
+    pub depth: Option<u64>,
+    /// Exit with 9 where the newest run of a preset generates fewer tokens per second
+    #[arg(long, value_name = "TOKENS_PER_S")]
+    pub fail_below: Option<f64>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LedgerSource {
+    Measured,
+    Reported,
+}
+
+#[derive(Debug, Args)]
+pub struct LedgerCompare {
+    /// The first digits of a run's id, or a preset: its newest run
+    #[arg(value_name = "A")]
+    pub first: String,
+    #[arg(value_name = "B")]
+    pub second: String,
+    #[command(flatten)]
+    pub file: LedgerFile,
+    /// The depth that `--fail-below` looks at [default: the first that was measured]
+    #[arg(long, value_name = "TOKENS")]
+    pub depth: Option<u64>,
+    /// Exit with 9 where B generates fewer tokens per second
+    #[arg(long, value_name = "TOKENS_PER_S")]
+    pub fail_below: Option<f64>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct LedgerImport {
+    /// Directory with presets
+    #[arg(default_value = "presets", value_name = "DIR")]
+    pub dir: Utf8PathBuf,
+    #[command(flatten)]
+    pub file: LedgerFile,
+}

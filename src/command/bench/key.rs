@@ -1,0 +1,84 @@
+//! A measurement as a run of the ledger: what it is keyed by, as far as it can be found out.
+
+use std::error::Error as _;
+use std::io::Read as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use camino::Utf8Path;
+
+use super::Target;
+use super::measure::Measured;
+use crate::artifact::Digest;
+use crate::cli::Bench;
+use crate::command::{Failure, run_key};
+use crate::gguf;
+use crate::gpu;
+use crate::ledger::{Gguf, Key, Llama, Memory, Moment, Run, Source, What};
+
+pub(super) fn run(args: &Bench, target: &Target, measured: Measured) -> Result<Run, Failure> {
+    let (props, strategy) = (&target.props, target.strategy.as_ref());
+    // Another machine's GPUs are not here to be asked.
+    let here = target.server.is_local().then(|| gpu::detect().ok()).flatten();
+    let here = here.filter(|here| !here.gpus.is_empty());
+    let described = strategy.and_then(|strategy| strategy.host.as_deref());
+    let gpus = here.as_ref().map(|here| &here.gpus).or(described.map(|host| &host.gpus));
+    let used =
+        here.iter().flat_map(|here| &here.gpus).map(|gpu| gpu.memory.saturating_sub(gpu.free));
+    Ok(Run {
+        at: Some(now()),
+        source: Source::Measured,
+        by: format!("composegen {}", env!("CARGO_PKG_VERSION")),
+        what: What::Bench,
+        key: Key {
+            preset: strategy.map(run_key::preset),
+            llama: Llama { build: props.build, commit: props.commit.clone() },
+            image: None,
+            gguf: gguf(args, target)?,
+            devices: gpus.into_iter().flatten().map(|gpu| gpu.name.clone()).collect(),
+            driver: here.as_ref().and_then(|here| here.driver.clone()),
+        },
+        args: strategy.map(|strategy| strategy.args_without(&[])).unwrap_or_default(),
+        layers: strategy.map(|strategy| strategy.layers.clone()).unwrap_or_default(),
+        ctx_size: Some(props.n_ctx * props.slots),
+        speeds: measured.speeds,
+        answers: measured.answers,
+        memory: Memory { vram_mib: used.map(|bytes| bytes.0 >> 20).collect(), ..Memory::default() },
+        note: args.note.clone(),
+        ..Run::default()
+    })
+}
+
+/// The file as far as the server tells; the header where the file is at hand.
+fn gguf(args: &Bench, target: &Target) -> Result<Gguf, Failure> {
+    let mut found = Gguf {
+        file: Some(target.props.model_file().to_owned()),
+        header: None,
+        bytes: target.props.model_bytes,
+    };
+    if let Some(path) = &args.model {
+        let files = gguf::open_files(path).map_err(|error| {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            Failure::File(format!("{error}{cause}"))
+        })?;
+        // The first part has the metadata; the others lie beside it.
+        if let Some(first) = files.parts.first() {
+            found.header =
+                Some(header_digest(&path.with_file_name(&first.name), first.data_start)?);
+        }
+        found.bytes = Some(files.parts.iter().map(|part| part.length.0).sum());
+    }
+    Ok(found)
+}
+
+fn header_digest(path: &Utf8Path, length: u64) -> Result<Digest, Failure> {
+    let file = |error: std::io::Error| Failure::File(error.to_string());
+    let mut bytes = Vec::new();
+    fs_err::File::open(path).map_err(file)?.take(length).read_to_end(&mut bytes).map_err(file)?;
+    Ok(Digest::of(&bytes))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a run is dated; no artifact holds it")]
+fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Moment(since.map(|since| since.as_secs()).unwrap_or_default())
+}

@@ -1,0 +1,73 @@
+//! What was measured, as tables.
+
+use super::Target;
+use crate::bench::Spread;
+use crate::ledger::{Answer, Run};
+use crate::terminal::{Align, table};
+
+pub(super) fn runs(targets: &[Target], runs: &[Run]) -> String {
+    let names = if runs.len() > 1 { ["A  ", "B  "] } else { ["", ""] };
+    let all = targets.iter().zip(runs).zip(names);
+    all.map(|((target, run), name)| block(target, run, name)).collect::<Vec<_>>().join("\n")
+}
+
+fn block(target: &Target, run: &Run, name: &str) -> String {
+    let build =
+        run.key.llama.build.map_or_else(String::new, |build| format!(", llama.cpp b{build}"));
+    let preset = run.preset().map_or_else(String::new, |preset| format!(", {preset}"));
+    let file = target.props.model_file();
+    let head = [name, target.server.url(), &preset, ": ", file, &build, "\n\n"].concat();
+    let answers: String = run.answers.iter().map(line).collect();
+    let gap = if answers.is_empty() { "" } else { "\n" };
+    [head, speeds(run), gap.to_owned(), answers].concat()
+}
+
+fn speeds(run: &Run) -> String {
+    let head = [
+        ("DEPTH", Align::Right),
+        ("FIGURE", Align::Left),
+        ("MEDIAN", Align::Right),
+        ("MIN", Align::Right),
+        ("MAX", Align::Right),
+        ("MAD", Align::Right),
+        ("N", Align::Right),
+    ];
+    let mut rows = Vec::new();
+    for speed in &run.speeds {
+        let depth = speed.depth.map_or_else(|| "-".to_owned(), |depth| depth.to_string());
+        for (figure, spread) in [
+            ("prompt t/s", &speed.prompt),
+            ("decode t/s", &speed.decode),
+            ("first token ms", &speed.first_token_ms),
+        ] {
+            rows.extend(spread.as_ref().map(|spread| row(&depth, figure, spread)));
+        }
+    }
+    table(&head, rows)
+}
+
+fn row(depth: &str, figure: &str, spread: &Spread) -> Vec<String> {
+    let number = |number: f64| format!("{number:.1}");
+    vec![
+        depth.to_owned(),
+        figure.to_owned(),
+        number(spread.median()),
+        number(spread.min()),
+        number(spread.max()),
+        number(spread.mad()),
+        spread.samples().len().to_string(),
+    ]
+}
+
+fn line(answer: &Answer) -> String {
+    let tokens = answer.tokens.unwrap_or_default();
+    let seconds = answer.seconds.unwrap_or_default();
+    let end = if answer.finished == Some(false) { ", cut off" } else { "" };
+    let doubts = if answer.doubts.is_empty() {
+        "no sign of self-correction".to_owned()
+    } else {
+        let list: Vec<String> = answer.doubts.iter().map(|doubt| format!("\"{doubt}\"")).collect();
+        format!("self-correction: {}", list.join(", "))
+    };
+    format!("answer: {tokens} tokens in {seconds:.1} s{end}, {doubts}\n")
+}

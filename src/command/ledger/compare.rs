@@ -1,0 +1,72 @@
+//! Two runs side by side: what differs between them, and whether one is faster by more than chance.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use super::{Failure, Row, hold, json, read};
+use crate::bench::Verdict;
+use crate::cli::{Format, LedgerCompare};
+use crate::command::speeds::{self, Compared};
+use crate::ledger::{Entry, pick};
+use crate::terminal::Terminal;
+
+pub(super) fn run(args: &LedgerCompare, terminal: &mut Terminal) -> Result<(), Failure> {
+    let ledger = read(&args.file.ledger, terminal)?;
+    let find = |name: &str| {
+        pick(&ledger, name).map_err(|error| Failure::Usage { message: error.to_string() })
+    };
+    let (first, second) = (find(&args.first)?, find(&args.second)?);
+    let differences = first.run.key.differences(&second.run.key);
+    let pairs = speeds::pairs(&first.run, &second.run, Verdict::apart);
+    match args.output.format {
+        Format::Json => {
+            let difference = |(what, first, second): &(&'static str, String, String)| Difference {
+                what,
+                first: first.clone(),
+                second: second.clone(),
+            };
+            let report = Report {
+                first: Row::new(first),
+                second: Row::new(second),
+                differences: differences.iter().map(difference).collect(),
+                speeds: pairs.iter().map(Compared::new).collect(),
+            };
+            json(&report, terminal)?;
+        }
+        Format::Text => {
+            writeln!(terminal.out, "A  {}\nB  {}\n", name(first), name(second))?;
+            for (what, ours, theirs) in &differences {
+                writeln!(terminal.out, "{what}: {ours} -> {theirs}")?;
+            }
+            if !differences.is_empty() {
+                writeln!(terminal.out)?;
+            }
+            write!(terminal.out, "{}", speeds::text(&pairs))?;
+        }
+    }
+    match args.fail_below {
+        Some(least) => hold(&[second], least, args.depth),
+        None => Ok(()),
+    }
+}
+
+fn name(entry: &Entry) -> String {
+    let preset = entry.run.preset().unwrap_or("no preset");
+    format!("{}  {preset}, {} by {}", entry.id, entry.run.source, entry.run.by)
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    first: Row<'a>,
+    second: Row<'a>,
+    differences: Vec<Difference>,
+    speeds: Vec<Compared>,
+}
+
+#[derive(Serialize)]
+struct Difference {
+    what: &'static str,
+    first: String,
+    second: String,
+}
