@@ -1,6 +1,7 @@
 //! A file we write: its place below the output directory, its text, and the digest that the lock file keeps.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use camino::Utf8PathBuf;
@@ -40,9 +41,25 @@ pub struct Digest(String);
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
+        Self::from_hash(&Sha256::digest(bytes))
+    }
+
+    /// Of all that comes, however much that is.
+    pub fn read(source: &mut dyn Read) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match source.read(&mut buffer)? {
+                0 => return Ok(Self::from_hash(&hasher.finalize())),
+                count => hasher.update(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+    }
+
+    fn from_hash(hash: &[u8]) -> Self {
         let mut text = String::with_capacity(71);
         text.push_str("sha256:");
-        for byte in Sha256::digest(bytes) {
+        for byte in hash {
             for nibble in [byte >> 4, byte & 15] {
                 text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
             }
@@ -95,5 +112,8 @@ mod tests {
     fn digest_is_the_one_of_fips_180() {
         let abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Digest::of(b"abc").as_str(), abc);
+        assert_eq!(Digest::read(&mut &b"abc"[..]).unwrap().as_str(), abc);
+        let long = vec![7; 200_000];
+        assert_eq!(Digest::read(&mut long.as_slice()).unwrap(), Digest::of(&long));
     }
 }

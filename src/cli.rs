@@ -6,6 +6,7 @@ mod client;
 #[cfg(feature = "engine")]
 mod engine;
 mod ledger;
+mod machines;
 mod planner;
 
 use camino::Utf8PathBuf;
@@ -20,6 +21,7 @@ pub use engine::{Chosen, Doctor, Logs, Probe, Run, Running, Status, Up};
 pub use ledger::{
     Ledger, LedgerCommand, LedgerCompare, LedgerFile, LedgerImport, LedgerList, LedgerSource,
 };
+pub use machines::{Cards, Detect, Hardware, HardwareCommand};
 pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};
 
 /// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
@@ -81,6 +83,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what a GGUF file holds
     Inspect(Inspect),
+    /// Describe machines for planning
+    Hardware(Hardware),
     /// Measure a running llama-server, or two in turns, and write it into the ledger
     #[cfg(feature = "bench")]
     Bench(Bench),
@@ -118,6 +122,16 @@ pub struct Build {
     pub image: bool,
     #[command(flatten)]
     pub deny: Deny,
+    #[command(flatten)]
+    pub models: Models,
+}
+
+#[derive(Debug, Args)]
+pub struct Models {
+    /// Where model files are looked for when a placement is planned [default: the preset's models directory, from the
+    /// output directory and from here]
+    #[arg(long = "models-dir", env = "MODELS_DIR", hide_env_values = true, value_name = "DIR")]
+    pub dir: Option<Utf8PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,6 +161,8 @@ pub struct Check {
     pub dirs: Vec<Utf8PathBuf>,
     #[command(flatten)]
     pub deny: Deny,
+    #[command(flatten)]
+    pub models: Models,
 }
 
 #[derive(Debug, Args)]
@@ -157,6 +173,8 @@ pub struct Update {
     /// Overwrite files that were edited by hand
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub models: Models,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! The commands: each reads, lets the core think, and writes. No command knows how another works.
 
+mod auto;
 #[cfg(feature = "bench")]
 mod bench;
 mod build;
@@ -11,6 +12,8 @@ mod doctor;
 mod down;
 mod estimate;
 mod explain;
+mod hardware;
+mod header;
 #[cfg(feature = "engine")]
 mod image;
 mod inspect;
@@ -145,6 +148,7 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Estimate(args) => estimate::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
+        Command::Hardware(args) => hardware::run(args, terminal),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args, terminal),
         Command::Ledger(args) => ledger::run(args, terminal),

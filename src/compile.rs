@@ -13,6 +13,7 @@ use crate::lock::{Placed, Resolved as Pinned};
 use crate::plan::Plan;
 use crate::preset::resolve::{Library, Resolved, clean};
 use crate::preset::target::Target;
+use crate::preset::value;
 use crate::render::{RenderError, render};
 use crate::strategy::Strategy;
 
@@ -28,7 +29,7 @@ pub struct Request<'a> {
     pub here: &'a Utf8Path,
     /// What was resolved from outside earlier.
     pub pinned: &'a Pinned,
-    /// Placements for presets that have them planned, by name.
+    /// Placements for presets that have them planned, by name; those of other presets are passed over.
     pub placements: &'a BTreeMap<String, Placed>,
 }
 
@@ -42,6 +43,8 @@ pub struct Compiled {
     pub inputs: Vec<(Utf8PathBuf, Digest)>,
     /// The presets as [`Self::inputs`] names them.
     pub presets: Vec<Utf8PathBuf>,
+    /// The planned placements that were used.
+    pub placements: BTreeMap<String, Placed>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +62,14 @@ pub fn compile(
 ) -> Result<Option<Compiled>, CompileError> {
     let mut strategies = Vec::new();
     let mut names = HashMap::new();
+    let mut placements = BTreeMap::new();
     for path in request.presets {
         let resolved = library.resolve(path)?;
         check(&resolved, request.target, &mut library.findings);
-        let placed = request.placements.get(&resolved.name);
+        let auto = value(&resolved.preset.placement.auto) == Some(&true);
+        let placed = request.placements.get(&resolved.name).filter(|_| auto);
         unplanned(&resolved, placed, &mut library.findings);
+        placements.extend(placed.map(|placed| (resolved.name.clone(), placed.clone())));
         let strategy = Strategy::new(&resolved, placed);
         if let Some(strategy) = &strategy {
             unpinned(&resolved, strategy, request, &mut library.findings);
@@ -94,13 +100,18 @@ pub fn compile(
             Some((names.get(file), Digest::of(text.as_bytes())))
         })
         .collect();
-    Ok(Some(Compiled { artifacts, plan, inputs, presets }))
+    Ok(Some(Compiled { artifacts, plan, inputs, presets, placements }))
 }
 
-/// A placement that is to be planned has to come from somewhere.
+/// A placement that is to be planned has to come from somewhere. Where there are errors, one of them says why it did not.
 fn unplanned(resolved: &Resolved, placed: Option<&Placed>, findings: &mut Vec<Diagnostic>) {
     let auto = resolved.preset.placement.auto.as_ref().filter(|set| set.value);
-    if let Some(set) = auto.filter(|_| placed.is_none()) {
+    let Some(set) = auto.filter(|_| placed.is_none()) else { return };
+    let said = |finding: &Diagnostic| match finding.code {
+        Code::Unplanned => finding.at.as_ref() == Some(&set.at),
+        code => code.severity() == Severity::Error,
+    };
+    if !findings.iter().any(said) {
         findings.push(
             Diagnostic::new(Code::Unplanned, "the placement was never planned")
                 .at(set.at.clone())

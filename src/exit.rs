@@ -30,7 +30,7 @@ exits! {
     Edited = 6,
     /// A file could not be read or written.
     File = 7,
-    /// Nothing could be resolved from outside: no network, or no such branch.
+    /// Nothing could be found out from outside: no network, no such branch, no GPU that answers.
     Unresolved = 8,
     /// `ledger --fail-below`: a speed has fallen below the bound.
     Regression = 9,

@@ -67,6 +67,11 @@ pub fn detect() -> Result<Detected, GpuError> {
     Ok(Detected { gpus, source, cpu, ram, driver: seen.driver, notes })
 }
 
+/// Processor and memory alone.
+pub fn machine() -> (Cpu, Ram) {
+    host::read()
+}
+
 /// No GPUs, said why; or an error where there is a driver.
 fn without(nvml: Silence, smi: Silence) -> Result<sighting::Seen, GpuError> {
     match (nvml, smi) {

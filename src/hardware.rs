@@ -3,6 +3,7 @@
 pub mod known;
 pub mod parse;
 pub mod schema;
+pub mod text;
 
 use std::fmt;
 use std::str::FromStr;

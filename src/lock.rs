@@ -57,6 +57,8 @@ pub struct Resolved {
 pub struct Placed {
     /// Of the GGUF's header: of all that stands before the tensors' data.
     pub header: Digest,
+    /// What it was planned for, as far as it decides: the GPUs, the context, the margin, ...
+    pub task: BTreeMap<String, String>,
     /// Flags of llama-server with their values.
     pub flags: BTreeMap<String, String>,
 }
@@ -138,6 +140,7 @@ mod tests {
                 "a".to_owned(),
                 Placed {
                     header: Digest::of(b"h"),
+                    task: [("context".to_owned(), "65536".to_owned())].into(),
                     flags: [("--tensor-split".to_owned(), "32,17".to_owned())].into(),
                 },
             )]

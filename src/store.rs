@@ -11,6 +11,7 @@ mod error;
 mod journal;
 mod lock;
 mod roll;
+mod single;
 mod stage;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::artifact::Artifact;
 pub use append::append;
 pub use edited::{Edited, edited};
 pub use error::StoreError;
+pub use single::single;
 
 /// The hidden directory inside of an output directory that exists only while files are being written.
 pub const STAGE: &str = ".composegen";

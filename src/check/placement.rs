@@ -8,6 +8,7 @@ use crate::table::Field;
 
 pub(super) fn check(subject: &mut Subject<'_>) {
     exclusive(subject);
+    auto(subject);
     fit(subject);
     split_mode(subject);
     layer_counts(subject);
@@ -38,9 +39,49 @@ fn ineffective(subject: &mut Subject<'_>) {
     }
 }
 
+/// What planning needs to know, and keys that it decides instead.
+fn auto(subject: &mut Subject<'_>) {
+    let p = &subject.preset.placement;
+    if value(&p.auto) != Some(&true) {
+        return;
+    }
+    match subject.host {
+        _ if !subject.is_cuda() => subject.say(
+            Code::PlacementConflict,
+            &p.auto,
+            "`auto` plans for CUDA devices, and the image is built for something else",
+            "take `auto` out; llama-server decides by itself where no placement is given",
+        ),
+        None => subject.say(
+            Code::MissingKey,
+            &p.auto,
+            "`auto` has no `hardware` to plan for",
+            "name the machine in `hardware`; `composegen hardware detect` describes the one it runs on",
+        ),
+        Some(host) if host.gpus.is_empty() => subject.say(
+            Code::UnknownDevice,
+            &p.auto,
+            format!("`{}` has no GPU to place anything on", host.name),
+            "add a `[[gpu]]` to the hardware, or take `auto` out",
+        ),
+        Some(_) => {}
+    }
+    let count = p.n_gpu_layers.as_ref().filter(|set| matches!(set.value, GpuLayers::Count(_)));
+    for (name, place) in
+        [("tensor_split", at(&p.tensor_split)), ("n_gpu_layers", count.map(|set| set.at.clone()))]
+    {
+        if place.is_some() {
+            let message = format!("`{name}` is planned anew with `auto`");
+            let help = "take it out, or place by hand without `auto`";
+            subject.push(Diagnostic::new(Code::IneffectiveKey, message).at(place).help(help));
+        }
+    }
+}
+
 /// Only one of the ways to say which experts stay in system memory.
 fn exclusive(subject: &mut Subject<'_>) {
     let p = &subject.preset.placement;
+    let planned = value(&p.auto) == Some(&true);
     let cpu_moe = p.cpu_moe.as_ref().filter(|set| set.value).map(|set| ("cpu_moe", &set.at));
     let ways = [
         p.auto.as_ref().filter(|set| set.value).map(|set| ("auto", &set.at)),
@@ -48,6 +89,7 @@ fn exclusive(subject: &mut Subject<'_>) {
         p.override_tensor.as_ref().map(|set| ("override_tensor", &set.at)),
         cpu_moe,
         p.n_cpu_moe.as_ref().map(|set| ("n_cpu_moe", &set.at)),
+        p.n_cpu_ffn.as_ref().filter(|_| planned).map(|set| ("n_cpu_ffn", &set.at)),
     ];
     let mut given = ways.into_iter().flatten();
     let (Some((first, first_at)), Some((second, second_at))) = (given.next(), given.next()) else {
@@ -91,9 +133,18 @@ fn fit(subject: &mut Subject<'_>) {
 
 fn split_mode(subject: &mut Subject<'_>) {
     let p = &subject.preset.placement;
-    let Some(mode @ (SplitMode::Row | SplitMode::Tensor)) = value(&p.split_mode).copied() else {
+    let Some(mode) = value(&p.split_mode).copied() else { return };
+    if mode != SplitMode::Layer && value(&p.auto) == Some(&true) {
+        subject.say(
+            Code::SplitModeConflict,
+            &p.split_mode,
+            format!("`auto` places layers, and `split_mode = \"{mode}\"` does not"),
+            "use `split_mode = \"layer\"`; which GPUs are used says `device`",
+        );
+    }
+    if !matches!(mode, SplitMode::Row | SplitMode::Tensor) {
         return;
-    };
+    }
     let named = value(&p.override_tensor).is_some_and(|rules| {
         rules.iter().any(|rule| rule.rsplit('=').next().is_some_and(|buffer| buffer != "CPU"))
     });

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Deny, Machine, Output};
+use super::{Deny, Machine, Models, Output};
 
 #[derive(Debug, Args)]
 pub struct Chosen {
@@ -18,6 +18,8 @@ pub struct Chosen {
     pub force: bool,
     #[command(flatten)]
     pub deny: Deny,
+    #[command(flatten)]
+    pub models: Models,
 }
 
 #[derive(Debug, Args)]

@@ -3,16 +3,18 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use super::Output;
+use super::{Models, Output};
 
 #[derive(Debug, Args)]
 pub struct Plan {
     /// A preset's file, or its name in `presets`
     #[arg(value_name = "PRESET", required_unless_present = "model")]
     pub preset: Option<Utf8PathBuf>,
-    /// GGUF file; its header is enough [default: the preset's, in its models directory]
+    /// GGUF file; its header is enough [default: the preset's header, or its model in the models directory]
     #[arg(long, value_name = "FILE")]
     pub model: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub models: Models,
     #[command(flatten)]
     pub machine: Machine,
     #[command(flatten)]
@@ -31,8 +33,8 @@ pub struct Plan {
     /// Slots [default: llama-server's choice, four that share a cache]
     #[arg(long, value_name = "N")]
     pub parallel: Option<u64>,
-    /// MiB to leave free, one for all devices or one for each
-    #[arg(long, default_value = "1024", value_delimiter = ',', value_name = "MIB")]
+    /// MiB to leave free, one for all devices or one for each [default: the preset's, else 1024]
+    #[arg(long, value_delimiter = ',', value_name = "MIB")]
     pub margin: Vec<u64>,
     /// MiB to keep free on each device on top, for other programs
     #[arg(long, value_delimiter = ',', value_name = "MIB")]
@@ -43,9 +45,9 @@ pub struct Plan {
     /// Rules to keep in front, each `pattern=buffer`
     #[arg(long, value_name = "RULES")]
     pub override_tensor: Vec<String>,
-    /// What may be moved
-    #[arg(long, default_value = "tensor", value_name = "WHAT")]
-    pub granularity: Granularity,
+    /// What may be moved [default: the preset's, else tensor]
+    #[arg(long, value_name = "WHAT")]
+    pub granularity: Option<Granularity>,
     /// Put the placement into the preset
     #[arg(long, requires = "preset")]
     pub write: bool,
@@ -69,9 +71,13 @@ pub struct Machine {
     /// Hardware file
     #[arg(long, value_name = "FILE", conflicts_with = "gpu")]
     pub hardware: Option<Utf8PathBuf>,
-    /// A GPU, in device order: `TOTAL:FREE[:CAPABILITY[:GB/S]]`, memory in MiB
+    /// A GPU, in device order: a card's name (`"RTX 4090"`, with what is free `"RTX 4090:20000"`), or
+    /// `TOTAL:FREE[:CAPABILITY[:GB/S]]`; memory in MiB
     #[arg(long, value_name = "GPU")]
     pub gpu: Vec<String>,
+    /// System memory beside the GPUs: `TOTAL[:GB/S]`, in MiB
+    #[arg(long, value_name = "RAM", requires = "gpu")]
+    pub ram: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::auto::{Planning, When};
 use super::output::{Directory, Written, compile_into};
 use super::{Failure, here, preset_path};
 use crate::cli::{self, Build};
@@ -20,7 +21,12 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
         (None, None) => return Ok(()),
     };
     let deny = args.deny.deny.is_some();
-    let wanted = Wanted { presets: &presets, out: &out, target: args.target.map(target) };
+    let wanted = Wanted {
+        presets: &presets,
+        out: &out,
+        target: args.target.map(target),
+        models: args.models.dir.as_deref(),
+    };
     let Made { made, written } = make(wanted, &|_| Ok(()), args.force, deny, terminal)?;
     writeln!(
         terminal.err,
@@ -78,6 +84,8 @@ pub(super) struct Wanted<'a> {
     pub(super) out: &'a Utf8Path,
     /// What the command line asks for, now or when the directory was built.
     pub(super) target: Option<Target>,
+    /// Where the models are, if the command line says so.
+    pub(super) models: Option<&'a Utf8Path>,
 }
 
 /// Compiles presets and, where the plan is accepted, writes the directory. What starts a strategy goes the same way.
@@ -88,16 +96,16 @@ pub(super) fn make(
     deny: bool,
     terminal: &mut Terminal,
 ) -> Result<Made, Failure> {
-    let Wanted { presets, out, target } = wanted;
+    let Wanted { presets, out, target, models } = wanted;
     let directory = Directory::read(out, terminal)?;
     let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let placements =
         directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
     let request =
         Request { presets, out, target, here: &here()?, pinned: &pinned, placements: &placements };
-    let made = compile_into(request, deny, terminal)?;
+    let made = compile_into(request, Planning { models, when: When::Changed }, deny, terminal)?;
     accept(&made.plan)?;
-    let written = directory.write(&made, target, &placements, force)?;
+    let written = directory.write(&made, target, force)?;
     Ok(Made { made, written })
 }
 

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use similar::TextDiff;
 
+use super::auto::{Planning, When};
 use super::output::{compile_into, lock_of, read_lock, target_of};
 use super::{Failure, here, load};
 use crate::cli::Check;
@@ -20,7 +21,7 @@ pub(super) fn run(args: &Check, terminal: &mut Terminal) -> Result<(), Failure> 
     let mut outdated = Vec::new();
     let mut rejected = None;
     for dir in &dirs {
-        match check(dir, args.deny.deny.is_some(), terminal) {
+        match check(dir, args, terminal) {
             Ok(0) => writeln!(terminal.err, "{dir}: current")?,
             Ok(n) => {
                 writeln!(terminal.err, "{dir}: {n} files differ")?;
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Check, terminal: &mut Terminal) -> Result<(), Failure> 
 }
 
 /// How many files differ; the differences go to standard output.
-fn check(dir: &Utf8Path, deny: bool, terminal: &mut Terminal) -> Result<usize, Failure> {
+fn check(dir: &Utf8Path, args: &Check, terminal: &mut Terminal) -> Result<usize, Failure> {
     if store::interrupted(dir) {
         return Err(Failure::OutOfDate(format!(
             "`{dir}` was left in the middle of being written; `composegen build` finishes it"
@@ -64,9 +65,10 @@ fn check(dir: &Utf8Path, deny: bool, terminal: &mut Terminal) -> Result<usize, F
         pinned: &lock.resolved,
         placements: &lock.placements,
     };
-    let made = compile_into(request, deny, terminal)?;
+    let planning = Planning { models: args.models.dir.as_deref(), when: When::Looking };
+    let made = compile_into(request, planning, args.deny.deny.is_some(), terminal)?;
     let mut expected = made.artifacts.clone();
-    expected.push(lock_of(&made, target, Some(&lock), &lock.placements));
+    expected.push(lock_of(&made, target, Some(&lock)));
     let mut differ = 0;
     for artifact in &expected {
         let path = dir.join(&artifact.path);

@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::Failure;
 use super::machine::{host, model, needed, profile};
 use crate::cli::{self, Format};
-
+use crate::hardware::Host;
 use crate::plan::memory::{Estimate, Request, estimate};
 use crate::terminal::{Align, Terminal, table};
+use crate::units::Bytes;
 
 pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), Failure> {
     let usage = |message: String| Failure::Usage { message };
@@ -19,6 +20,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
     request.profile = profile(&args.buffers)?;
     let found = estimate(&model, &host.gpus, &request).map_err(|error| usage(error.to_string()))?;
     let fits = fits(&found);
+    let memory = SystemMemory::new(&found, &host, &request);
     match args.output.format {
         Format::Json => {
             let report = Report {
@@ -27,6 +29,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
                 flash_attn: found.flash_attn,
                 source: "computed",
                 profile: request.profile.map(|profile| profile.name.as_str()),
+                system_memory: memory,
             };
             let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
             writeln!(terminal.out, "{text}")?;
@@ -45,6 +48,9 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
                     profile.name, profile.about
                 )?;
             }
+            for line in memory.lines() {
+                writeln!(terminal.out, "{line}")?;
+            }
         }
     }
     Ok(())
@@ -58,6 +64,47 @@ struct Report {
     source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<&'static str>,
+    system_memory: SystemMemory,
+}
+
+/// What llama-server takes of the machine's own memory, in MiB.
+#[derive(Serialize)]
+pub(super) struct SystemMemory {
+    start_mib: f64,
+    /// What the prompt cache may grow to; absent without limit.
+    prompt_cache_mib: Option<f64>,
+    checkpoints_mib: f64,
+    /// What there is, where that is known.
+    ram_mib: Option<f64>,
+    warnings: Vec<String>,
+}
+
+impl SystemMemory {
+    pub(super) fn new(found: &Estimate, host: &Host, request: &Request) -> Self {
+        let memory = &found.host;
+        let ram = host.ram.total;
+        Self {
+            start_mib: memory.at_start().mib(),
+            prompt_cache_mib: memory.prompt_cache.map(Bytes::mib),
+            checkpoints_mib: memory.checkpoints.mib(),
+            ram_mib: ram.map(Bytes::mib),
+            warnings: ram.map_or_else(Vec::new, |ram| memory.warnings(ram, request.load_mode)),
+        }
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        let of = self.ram_mib.map_or_else(String::new, |ram| format!(" of {ram:.0}"));
+        let cache = self.prompt_cache_mib.map_or_else(
+            || "any number for the prompt cache".to_owned(),
+            |cache| format!("{cache:.0} for the prompt cache"),
+        );
+        let first = format!(
+            "system memory: {:.0}{of} at start; later up to {cache} and {:.0} for checkpoints",
+            self.start_mib, self.checkpoints_mib
+        );
+        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
+        std::iter::once(first).chain(warnings).collect()
+    }
 }
 
 /// One device in MiB.

@@ -1,22 +1,31 @@
 //! What planning commands read first: the model's header, and the machine from a file or from `--gpu`.
 
-use std::error::Error as _;
-
 use camino::Utf8Path;
 
+use super::header::said;
 use super::{Failure, load, report};
 use crate::cli::{Buffers, Machine};
 use crate::diagnostic::Sources;
-use crate::gguf::{self, Model};
-use crate::hardware::{self, ComputeCapability, Cpu, Gpu, Host, Ram};
+use crate::gguf::{self, Finding, Model};
+use crate::hardware::{self, ComputeCapability, Cpu, Gpu, Host, Ram, known};
 use crate::plan::memory::Profile;
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 
 pub(super) fn model(path: &Utf8Path) -> Result<Model, Failure> {
-    gguf::open(path).map_err(|error| {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        Failure::File(format!("{error}{cause}"))
+    let model = gguf::open(path).map_err(|error| Failure::File(said(&error)))?;
+    whole(&model, path).map_err(Failure::File)?;
+    Ok(model)
+}
+
+/// A model with parts missing would be taken for a smaller one.
+pub(super) fn whole(model: &Model, path: &Utf8Path) -> Result<(), String> {
+    let missing = model.findings.iter().find_map(|finding| match finding {
+        Finding::MissingParts { missing } => Some(missing.join("`, `")),
+        _ => None,
+    });
+    missing.map_or(Ok(()), |missing| {
+        Err(format!("`{path}` is one part of a model, and `{missing}` is not beside it"))
     })
 }
 
@@ -35,22 +44,55 @@ pub(super) fn host(args: &Machine, terminal: &mut Terminal) -> Result<Option<Hos
     if args.gpu.is_empty() {
         return Ok(None);
     }
-    let gpus = args.gpu.iter().enumerate().map(|(i, text)| gpu(i, text));
     Ok(Some(Host {
         name: "command line".to_owned(),
-        gpus: gpus.collect::<Result<_, _>>()?,
+        gpus: gpus(&args.gpu)?,
         cpu: Cpu::default(),
-        ram: Ram::default(),
+        ram: args.ram.as_deref().map(ram).transpose()?.unwrap_or_default(),
         driver: None,
     }))
 }
 
-/// `24564:23671:8.9:1008`; capability and bandwidth may be left out.
+/// What `--gpu` says, in device order.
+pub(super) fn gpus(said: &[String]) -> Result<Vec<Gpu>, Failure> {
+    said.iter().enumerate().map(|(i, text)| gpu(i, text)).collect()
+}
+
+/// `24564:23671:8.9:1008`, of which capability and bandwidth may be left out; or a known card, `RTX 4090`, and what is
+/// free on it, `RTX 4090:20000`.
 fn gpu(index: usize, text: &str) -> Result<Gpu, Failure> {
+    let (first, rest) = text.split_once(':').map_or((text, None), |(a, b)| (a, Some(b)));
+    let numbers = rest.is_some() && first.bytes().all(|byte| byte.is_ascii_digit());
+    if numbers { by_numbers(index, text) } else { by_name(text, first, rest) }
+}
+
+fn by_name(text: &str, name: &str, free: Option<&str>) -> Result<Gpu, Failure> {
+    let usage = |message: String| Failure::Usage { message };
+    let mut gpu = known(name)
+        .map_err(|error| {
+            usage(format!(
+                "`--gpu {text}`: {error}; `composegen hardware list` has all, and any card is described by \
+                 TOTAL:FREE in MiB, capability and GB/s: `--gpu 24564:23671:8.9:1008`"
+            ))
+        })?
+        .gpu();
+    if let Some(free) = free {
+        let mib = free.parse().ok().filter(|mib| *mib <= 1 << 24).map(Bytes::from_mib);
+        gpu.free = mib.filter(|free| *free <= gpu.memory).ok_or_else(|| {
+            usage(format!(
+                "`--gpu {text}`: behind the name stands what is free, in MiB, of {:.0}",
+                gpu.memory.mib()
+            ))
+        })?;
+    }
+    Ok(gpu)
+}
+
+fn by_numbers(index: usize, text: &str) -> Result<Gpu, Failure> {
     let wrong = || Failure::Usage {
         message: format!(
-            "`--gpu {text}`: write TOTAL:FREE in MiB, and if you know them the compute capability and GB/s behind: \
-             `24564:23671:8.9:1008`"
+            "`--gpu {text}`: write a card's name (`RTX 4090`), or TOTAL:FREE in MiB, and if you know them the compute \
+             capability and GB/s behind: `24564:23671:8.9:1008`"
         ),
     };
     let mut parts = text.split(':');
@@ -58,8 +100,8 @@ fn gpu(index: usize, text: &str) -> Result<Gpu, Failure> {
     let (Some(memory), Some(free)) = (mib(), mib()) else { return Err(wrong()) };
     let compute_capability: ComputeCapability =
         parts.next().unwrap_or("8.9").parse().map_err(|_| wrong())?;
-    let bandwidth = parts.next().map(str::parse::<f64>).transpose().map_err(|_| wrong())?;
-    if free > memory || parts.next().is_some() || bandwidth.is_some_and(|gbs| gbs <= 0.0) {
+    let bandwidth = parts.next().map(|word| positive(word).ok_or_else(wrong)).transpose()?;
+    if free > memory || parts.next().is_some() {
         return Err(wrong());
     }
     Ok(Gpu {
@@ -73,9 +115,26 @@ fn gpu(index: usize, text: &str) -> Result<Gpu, Failure> {
     })
 }
 
+fn ram(text: &str) -> Result<Ram, Failure> {
+    let wrong = || Failure::Usage {
+        message: format!("`--ram {text}`: write MiB, and GB/s behind if you know them: `64204:50`"),
+    };
+    let (total, gbs) = text.split_once(':').map_or((text, None), |(a, b)| (a, Some(b)));
+    let total = total.parse::<u64>().ok().filter(|mib| (256..=1 << 26).contains(mib));
+    Ok(Ram {
+        total: Some(Bytes::from_mib(total.ok_or_else(wrong)?)),
+        bandwidth_gbs: gbs.map(|word| positive(word).ok_or_else(wrong)).transpose()?,
+    })
+}
+
+/// GB/s.
+fn positive(word: &str) -> Option<f64> {
+    word.parse().ok().filter(|gbs| (1.0..=100_000.0).contains(gbs))
+}
+
 pub(super) fn needed(host: Option<Host>) -> Result<Host, Failure> {
     host.ok_or_else(|| Failure::Usage {
-        message: "no machine: give `--hardware FILE`, or `--gpu TOTAL:FREE` for each GPU"
+        message: "no machine: give `--hardware FILE`, or for each GPU `--gpu \"RTX 4090\"` or `--gpu TOTAL:FREE`"
             .to_owned(),
     })
 }

@@ -1,14 +1,15 @@
 //! An output directory: what its lock says, what is compiled for it, how it is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::auto::{self, Planning};
 use super::{Failure, load, report};
 use crate::artifact::Artifact;
 use crate::compile::{CompileError, Compiled, Request, compile};
-use crate::lock::{self, Lock, Placed};
+use crate::lock::{self, Lock};
 use crate::preset::resolve::Library;
 use crate::preset::target::Target;
 use crate::store::{self, Recovery};
@@ -51,7 +52,6 @@ impl<'a> Directory<'a> {
         &self,
         made: &Compiled,
         target: Option<Target>,
-        placements: &BTreeMap<String, Placed>,
         force: bool,
     ) -> Result<Written, Failure> {
         let directory = store::open(self.path)?;
@@ -69,7 +69,7 @@ impl<'a> Directory<'a> {
             )));
         }
         let mut files = made.artifacts.clone();
-        files.push(lock_of(made, target, self.lock.as_ref(), placements));
+        files.push(lock_of(made, target, self.lock.as_ref()));
         let new: HashSet<&Utf8PathBuf> = files.iter().map(|file| &file.path).collect();
         let stale: Vec<Utf8PathBuf> = known.into_keys().filter(|old| !new.contains(old)).collect();
         let written = directory.commit(&files, &stale)?;
@@ -105,13 +105,17 @@ pub(super) fn target_of(dir: &Utf8Path, lock: &Lock) -> Result<Option<Target>, F
 }
 
 /// Compiles, and prints what there is to say; errors end it.
+///
+/// The request's placements are those that are locked.
 pub(super) fn compile_into(
     request: Request<'_>,
+    planning: Planning<'_>,
     deny_warnings: bool,
     terminal: &mut Terminal,
 ) -> Result<Compiled, Failure> {
     let mut library = Library::new(&load);
-    let result = compile(&mut library, request);
+    let placements = auto::placements(&mut library, request, planning, terminal)?;
+    let result = compile(&mut library, Request { placements: &placements, ..request });
     report(&library.findings, &library.sources, deny_warnings, terminal)?;
     match result {
         Ok(Some(compiled)) => Ok(compiled),
@@ -122,19 +126,14 @@ pub(super) fn compile_into(
 }
 
 /// The lock file of what was compiled. `update` is what resolves; building again keeps what it found.
-pub(super) fn lock_of(
-    made: &Compiled,
-    target: Option<Target>,
-    before: Option<&Lock>,
-    placements: &BTreeMap<String, Placed>,
-) -> Artifact {
+pub(super) fn lock_of(made: &Compiled, target: Option<Target>, before: Option<&Lock>) -> Artifact {
     let resolved = before.map(|lock| lock.resolved.clone()).unwrap_or_default();
     let lock = Lock {
         generator: env!("CARGO_PKG_VERSION").to_owned(),
         presets: made.presets.clone(),
         target: target.map(|target| target.as_str().to_owned()),
         resolved,
-        placements: placements.clone(),
+        placements: made.placements.clone(),
         inputs: made.inputs.iter().cloned().collect(),
         outputs: made.artifacts.iter().map(|a| (a.path.clone(), a.digest())).collect(),
     };

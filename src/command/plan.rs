@@ -3,6 +3,7 @@
 mod alternatives;
 #[cfg(feature = "engine")]
 mod exact;
+mod own;
 mod text;
 mod write;
 
@@ -13,14 +14,14 @@ use camino::Utf8Path;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use super::estimate::{Device, devices};
-use super::machine::{host, model, needed, profile};
-use super::{Failure, load, preset_path, report};
+use super::estimate::{Device, SystemMemory, devices};
+use super::machine::{self, host, needed, profile};
+use super::{Failure, header, load, preset_path, report};
 use crate::check::check;
 use crate::cli::{self, Format};
 use crate::gguf::{DType, Model};
 use crate::hardware::Host;
-use crate::plan::memory::{FlashAttention, GpuLayers, Override, Profile, Request};
+use crate::plan::memory::{FlashAttention, Override, Request};
 use crate::plan::placement::{Granularity, Placement, Rule, Task, place};
 use crate::plan::speed::Prediction;
 use crate::preset::resolve::Library;
@@ -28,6 +29,7 @@ use crate::strategy::Strategy;
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 use alternatives::Alternative;
+pub(super) use own::Own;
 
 /// What is planned, however it was given.
 pub(super) struct Case {
@@ -46,6 +48,33 @@ pub(super) struct Case {
 }
 
 impl Case {
+    /// A preset as it stands: what `build` plans, and what `plan PRESET` starts from.
+    pub(super) fn of(own: Own, model: Model, host: Host) -> Self {
+        let Own { mut request, mut margin, granularity } = own;
+        if request.ctx_size == 0 {
+            request.ctx_size = model.context_length;
+        }
+        let last = margin.last().copied().unwrap_or(Bytes::ZERO);
+        margin.resize(margin.len().max(host.gpus.len()), last);
+        Self {
+            model,
+            host,
+            request,
+            margin,
+            granularity,
+            layers: Vec::new(),
+            #[cfg(feature = "engine")]
+            file: Utf8PathBuf::new(),
+            #[cfg(feature = "engine")]
+            image: None,
+        }
+    }
+
+    /// What is asked, in full.
+    pub(super) fn own_task(&self) -> Task<'_> {
+        self.task(&self.request, &self.margin)
+    }
+
     fn task<'a>(&'a self, request: &'a Request, margin: &'a [Bytes]) -> Task<'a> {
         Task {
             model: &self.model,
@@ -61,10 +90,11 @@ impl Case {
 
 pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failure> {
     let case = case(args, terminal)?;
-    let task = case.task(&case.request, &case.margin);
-    let placement = place(&task).map_err(|error| Failure::Usage { message: error.to_string() })?;
+    let placement =
+        place(&case.own_task()).map_err(|error| Failure::Usage { message: error.to_string() })?;
     let others = if args.only { Vec::new() } else { alternatives::all(&case, &placement) };
     let advice = alternatives::advice(&case, &placement, &others);
+    let memory = SystemMemory::new(&placement.estimate, &case.host, &placement.request);
     #[cfg(feature = "engine")]
     let exact = if args.exact { exact::ask(&case, &placement, &others, args)? } else { Vec::new() };
     #[cfg(not(feature = "engine"))]
@@ -82,13 +112,18 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 advice: &advice,
                 notes: &placement.notes,
                 exact,
+                system_memory: memory,
             };
             let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
             writeln!(terminal.out, "{text}")?;
         }
         Format::Text => {
             let words = argv(&case, &placement);
-            write!(terminal.out, "{}", text::text(&case, &placement, &words, &others, &advice))?;
+            write!(
+                terminal.out,
+                "{}",
+                text::text(&case, &placement, &words, &others, &advice, &memory)
+            )?;
             #[cfg(feature = "engine")]
             write!(terminal.out, "{}", exact::text(&exact))?;
         }
@@ -115,6 +150,7 @@ struct Report<'a, T> {
     alternatives: &'a [Alternative],
     advice: &'a [String],
     notes: &'a [String],
+    system_memory: SystemMemory,
     /// What the image's own llama.cpp says, where it was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exact: Vec<T>,
@@ -138,8 +174,11 @@ impl<'a> Row<'a> {
 fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     let usage = |message: String| Failure::Usage { message };
     let mut machine = host(&args.machine, terminal)?;
-    let mut request = Request { flash_attn: FlashAttention::On, ..Request::default() };
-    let mut file = args.model.clone();
+    let mut own = Own::default();
+    let mut found = match &args.model {
+        Some(file) => Some((file.clone(), machine::model(file)?)),
+        None => None,
+    };
     #[cfg(feature = "engine")]
     let mut image = None;
     if let Some(preset) = &args.preset {
@@ -149,31 +188,39 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         check(&resolved, None, &mut library.findings);
         report(&library.findings, &library.sources, false, terminal)?;
         if let Some(strategy) = Strategy::new(&resolved, None) {
-            request = of_strategy(&strategy)?;
-            request.profile = strategy.profile.as_deref().and_then(Profile::named);
+            own = Own::of(&strategy, &resolved.preset).map_err(|error| usage(error.to_string()))?;
             #[cfg(feature = "engine")]
             {
                 image = Some(strategy.image.name.to_string());
             }
             machine = machine.or_else(|| strategy.host.as_deref().cloned());
-            file = file.or_else(|| {
-                let dir = Utf8Path::new(&strategy.container.models_dir);
-                Some(dir.join(&strategy.model))
-            });
+            if found.is_none() {
+                let out = Utf8Path::new("deploy").join(&strategy.name);
+                let models = args.models.dir.as_deref();
+                let places = header::places(&resolved, &strategy, &library.sources, &out, models);
+                found = Some(header::first(&places).map_err(|missing| {
+                    Failure::File(format!("{missing}; name the model's file in --model"))
+                })?);
+            }
         }
     }
-    let file = file.ok_or_else(|| usage("name the model's file in --model".to_owned()))?;
-    let model = model(&file)?;
+    let found = found.ok_or_else(|| usage("name the model's file in --model".to_owned()))?;
+    #[cfg_attr(not(feature = "engine"), expect(unused_variables, reason = "only engines read it"))]
+    let (file, model) = found;
     let host = needed(machine)?;
-    set(&mut request, args)?;
-    request.profile = profile(&args.buffers)?.or(request.profile);
-    if request.ctx_size == 0 {
-        request.ctx_size = model.context_length;
+    set(&mut own.request, args)?;
+    own.request.profile = profile(&args.buffers)?.or(own.request.profile);
+    if !args.margin.is_empty() {
+        own.margin = args.margin.iter().map(|mib| Bytes::from_mib(*mib)).collect();
     }
-    let mut margin: Vec<Bytes> = args.margin.iter().map(|mib| Bytes::from_mib(*mib)).collect();
-    let last = margin.last().copied().unwrap_or(Bytes::ZERO);
-    margin.resize(margin.len().max(host.gpus.len()), last);
-    for (margin, reserve) in margin.iter_mut().zip(&args.reserve) {
+    if let Some(granularity) = args.granularity {
+        own.granularity = match granularity {
+            cli::Granularity::Layer => Granularity::Layer,
+            cli::Granularity::Tensor => Granularity::Tensor,
+        };
+    }
+    let mut case = Case::of(own, model, host);
+    for (margin, reserve) in case.margin.iter_mut().zip(&args.reserve) {
         *margin += Bytes::from_mib(*reserve);
     }
     let layers = args.layers.iter().map(|word| match word.as_str() {
@@ -182,38 +229,13 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
             usage(format!("`--layers {number}`: write a number of layers, or `auto`"))
         }),
     });
-    let granularity = match args.granularity {
-        cli::Granularity::Layer => Granularity::Layer,
-        cli::Granularity::Tensor => Granularity::Tensor,
-    };
-    Ok(Case {
-        layers: layers.collect::<Result<_, _>>()?,
-        model,
-        host,
-        request,
-        margin,
-        granularity,
-        #[cfg(feature = "engine")]
-        file,
-        #[cfg(feature = "engine")]
-        image,
-    })
-}
-
-/// The strategy's flags, without its own placement.
-fn of_strategy(strategy: &Strategy) -> Result<Request, Failure> {
-    const PLACES: [&str; 8] = [
-        "--override-tensor",
-        "--n-gpu-layers",
-        "--tensor-split",
-        "--main-gpu",
-        "--cpu-moe",
-        "--n-cpu-moe",
-        "--n-cpu-ffn",
-        "--fit",
-    ];
-    let words = strategy.args_without(&PLACES);
-    Request::from_args(&words).map_err(|error| Failure::Usage { message: error.to_string() })
+    case.layers = layers.collect::<Result<_, _>>()?;
+    #[cfg(feature = "engine")]
+    {
+        case.file = file;
+        case.image = image;
+    }
+    Ok(case)
 }
 
 fn set(request: &mut Request, args: &cli::Plan) -> Result<(), Failure> {
@@ -253,21 +275,8 @@ fn argv(case: &Case, placement: &Placement) -> Vec<String> {
     let request = &placement.request;
     let mut words: Vec<String> = Vec::new();
     let mut word = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
-    word(
-        "-ngl",
-        match request.gpu_layers {
-            GpuLayers::All => "all".to_owned(),
-            GpuLayers::Count(count) => count.to_string(),
-        },
-    );
-    if placement.tensor_split.iter().any(|count| *count > 0) {
-        let counts: Vec<String> = placement.tensor_split.iter().map(ToString::to_string).collect();
-        word("-ts", counts.join(","));
-    }
-    if !request.overrides.is_empty() {
-        let rules: Vec<String> =
-            request.overrides.iter().map(|r| format!("{}={}", r.pattern, r.target)).collect();
-        word("-ot", rules.join(","));
+    for (flag, value) in placement.flags() {
+        word(flag.short(), value);
     }
     word("-c", request.ctx_size.to_string());
     word("-b", request.batch_size.to_string());

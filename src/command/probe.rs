@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::machine::{host, model, needed};
+use super::output::read_lock;
 use super::{Failure, load, preset_path, report};
 use crate::check::check;
 use crate::cli::{self, Format};
@@ -15,6 +16,7 @@ use crate::gguf::Model;
 use crate::hardware::Gpu;
 use crate::plan::memory::{Estimate, Request, estimate};
 use crate::preset::resolve::Library;
+use crate::preset::value;
 use crate::probe::{Answer, Question, Row, differences, fits};
 use crate::strategy::Strategy;
 use crate::terminal::{Align, Terminal, table};
@@ -86,8 +88,19 @@ fn subject(args: &cli::Probe, terminal: &mut Terminal) -> Result<Subject, Failur
     let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
     check(&resolved, None, &mut library.findings);
     report(&library.findings, &library.sources, false, terminal)?;
-    let strategy =
-        Strategy::new(&resolved, None).ok_or_else(|| usage("the preset names no model"))?;
+    let out = super::strategy::deploy(&path);
+    // What was planned for it is part of what will run.
+    let locked = read_lock(&out)?.and_then(|lock| lock.placements.get(&resolved.name).cloned());
+    if locked.is_none() && value(&resolved.preset.placement.auto) == Some(&true) {
+        return Err(Failure::Usage {
+            message: format!(
+                "the placement of `{path}` was not planned yet: `composegen build {path}` locks it, \
+                 `composegen plan {path} --exact` asks about a new one"
+            ),
+        });
+    }
+    let strategy = Strategy::new(&resolved, locked.as_ref())
+        .ok_or_else(|| usage("the preset names no model"))?;
     let host = needed(machine.or_else(|| strategy.host.as_deref().cloned()))?;
     let file = args
         .model

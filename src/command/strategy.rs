@@ -69,7 +69,8 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
             ),
         }),
     };
-    let wanted = Wanted { presets: &presets, out: &out, target };
+    let models = chosen.models.dir.as_deref();
+    let wanted = Wanted { presets: &presets, out: &out, target, models };
     let Made { made, written } = make(wanted, &compose, chosen.force, deny, terminal)?;
     let strategy = made.plan.strategies.get(index);
     let name = strategy.map(|strategy| strategy.name.clone()).unwrap_or_default();

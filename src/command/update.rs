@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::auto::{Planning, When};
 use super::build::unpinned;
 use super::check::directories;
 use super::output::{Directory, compile_into, target_of};
@@ -20,7 +21,7 @@ use crate::{git, registry};
 pub(super) fn run(args: &Update, terminal: &mut Terminal) -> Result<(), Failure> {
     let mut failed = false;
     for dir in directories(&args.dirs)? {
-        failed |= !update(&dir, args.force, terminal)?;
+        failed |= !update(&dir, args, terminal)?;
     }
     if failed {
         return Err(Failure::Unresolved(
@@ -31,27 +32,28 @@ pub(super) fn run(args: &Update, terminal: &mut Terminal) -> Result<(), Failure>
 }
 
 /// Whether everything could be resolved.
-fn update(dir: &Utf8Path, force: bool, terminal: &mut Terminal) -> Result<bool, Failure> {
+fn update(dir: &Utf8Path, args: &Update, terminal: &mut Terminal) -> Result<bool, Failure> {
     let mut directory = Directory::read(dir, terminal)?;
     let Some(lock) = &mut directory.lock else { return Ok(true) };
     let placements = lock.placements.clone();
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
     let target = target_of(dir, lock)?;
-    let none = Resolved::default();
     let request = Request {
         presets: &presets,
         out: dir,
         target,
         here: &here()?,
-        pinned: &none,
+        pinned: &Resolved::default(),
         placements: &placements,
     };
-    let loose = compile_into(request, false, terminal)?;
+    let planning = Planning { models: args.models.dir.as_deref(), when: When::Asked };
+    let loose = compile_into(request, planning, false, terminal)?;
     let (resolved, problems) = resolve(&loose.plan, &lock.resolved);
     lock.resolved = resolved;
     let pinned = lock.resolved.clone();
-    let made = compile_into(Request { pinned: &pinned, ..request }, false, terminal)?;
-    let written = directory.write(&made, target, &placements, force)?;
+    let request = Request { pinned: &pinned, placements: &loose.placements, ..request };
+    let made = compile_into(request, Planning { when: When::Never, ..planning }, false, terminal)?;
+    let written = directory.write(&made, target, args.force)?;
     writeln!(terminal.err, "{dir}: {} files written", written.files)?;
     for problem in &problems {
         writeln!(terminal.err, "{dir}: {problem}")?;

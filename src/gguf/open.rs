@@ -1,12 +1,13 @@
 //! The one place of this module that touches files: finds the parts of a model, reads their headers.
 
-use std::io;
+use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 
 use super::shards::{Files, PartName, join};
 use super::{GgufError, Model, ModelError, read};
+use crate::artifact::Digest;
 
 /// More than any publisher has split a model into.
 const MAX_PARTS: u32 = 1024;
@@ -37,6 +38,19 @@ pub enum OpenError {
 pub fn open(path: &Utf8Path) -> Result<Model, OpenError> {
     let files = open_files(path)?;
     Model::new(files).map_err(|source| OpenError::Model { path: path.to_owned(), source })
+}
+
+/// The digest of what stands before the tensors' data in `model`, read from `path`: of all parts, one after the other.
+/// A file that was cut off behind its header has the digest of the whole one.
+pub fn digest(path: &Utf8Path, model: &Model) -> Result<Digest, OpenError> {
+    let mut whole: Box<dyn Read> = Box::new(io::empty());
+    for part in &model.parts {
+        let file = File::open(path.with_file_name(&part.name))?;
+        // Before the data there may be padding, which is zeros.
+        let header = file.take(part.data_start).chain(io::repeat(0)).take(part.data_start);
+        whole = Box::new(whole.chain(header));
+    }
+    Ok(Digest::read(&mut whole)?)
 }
 
 /// The headers of all parts, put together. Parts that are not there are a finding, unless it is the first.

@@ -11,6 +11,7 @@ mod judge;
 mod notes;
 mod rules;
 mod search;
+mod words;
 
 use serde::Serialize;
 
@@ -21,6 +22,7 @@ use crate::hardware::Gpu;
 use crate::units::Bytes;
 
 pub use rules::Rule;
+pub use words::{Asked, Flag};
 
 /// What may be moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -101,7 +103,8 @@ impl Task<'_> {
         }
     }
 
-    fn margin(&self, device: usize) -> Bytes {
+    /// To be left free on a device.
+    pub fn margin(&self, device: usize) -> Bytes {
         self.margin.get(device).or(self.margin.last()).copied().unwrap_or(Bytes::ZERO)
     }
 }

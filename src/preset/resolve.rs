@@ -42,6 +42,8 @@ pub struct Library<'a> {
     pub findings: Vec<Diagnostic>,
     presets: HashMap<Utf8PathBuf, Option<(FileId, Rc<Preset>)>>,
     hosts: HashMap<Utf8PathBuf, Option<(FileId, Rc<Host>)>>,
+    /// By path, so that asking twice finds nothing twice.
+    done: HashMap<Utf8PathBuf, Resolved>,
 }
 
 impl<'a> Library<'a> {
@@ -52,6 +54,7 @@ impl<'a> Library<'a> {
             findings: Vec::new(),
             presets: HashMap::new(),
             hosts: HashMap::new(),
+            done: HashMap::new(),
         }
     }
 
@@ -59,6 +62,9 @@ impl<'a> Library<'a> {
     /// of it goes to `findings`.
     pub fn resolve(&mut self, path: &Utf8Path) -> io::Result<Resolved> {
         let path = &clean(path);
+        if let Some(done) = self.done.get(path) {
+            return Ok(done.clone());
+        }
         let (file, own) = self.read(path)?;
         let mut inputs = vec![file];
         let mut merged = (*own).clone();
@@ -92,7 +98,9 @@ impl<'a> Library<'a> {
         }
         let host = self.host(path, &chain, &merged, &mut inputs);
         let name = path.file_stem().unwrap_or_default().to_owned();
-        Ok(Resolved { name, file, preset: merged, host, inputs })
+        let resolved = Resolved { name, file, preset: merged, host, inputs };
+        self.done.insert(path.clone(), resolved.clone());
+        Ok(resolved)
     }
 
     fn read(&mut self, path: &Utf8Path) -> io::Result<(FileId, Rc<Preset>)> {
@@ -264,6 +272,7 @@ mod tests {
     fn circles_and_missing_parents_are_findings() {
         for (path, code) in [("p/a.toml", Code::ExtendsCycle), ("p/lost.toml", Code::MissingFile)] {
             let mut library = Library::new(&load);
+            library.resolve(Utf8Path::new(path)).unwrap();
             library.resolve(Utf8Path::new(path)).unwrap();
             let codes: Vec<_> = library.findings.iter().map(|f| f.code).collect();
             assert_eq!(codes, [code], "{path}");

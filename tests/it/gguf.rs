@@ -6,7 +6,7 @@ mod models;
 mod reading;
 mod robust;
 mod shards;
-mod synthetic;
+pub(crate) mod synthetic;
 
 use std::io::Cursor;
 

@@ -12,6 +12,7 @@
     reason = "tests may fail loudly, and they read files and the environment"
 )]
 
+mod auto;
 #[cfg(feature = "bench")]
 mod bench;
 mod chain;
@@ -21,6 +22,7 @@ mod dialects;
 mod entrypoint;
 mod examples;
 mod gguf;
+mod hardware;
 mod house;
 mod ledger;
 mod pattern;

@@ -220,6 +220,26 @@ fn what_it_prints_is_reviewed() {
             "dense",
             &["plan", "--model", gemma.as_str(), "--gpu", "12288:11900:8.6", "--ctx-size", "8192"],
         ),
+        // Fewer layers than fit, and more than fit.
+        ("left-over", &["plan", "ud-q6", "--model", ud6.as_str(), "--layers", "11,5"]),
+        ("does-not-fit", &["plan", "ud-q6", "--model", ud6.as_str(), "--layers", "15,5"]),
+        (
+            "far-from-fitting",
+            &["plan", "ud-q6", "--model", ud6.as_str(), "--layers", "18,6", "--only"],
+        ),
+        (
+            "little-memory",
+            &[
+                "plan",
+                "ud-q6",
+                "--model",
+                ud6.as_str(),
+                "--gpu",
+                "RTX 3060 12GB:4600",
+                "--ram",
+                "32768",
+            ],
+        ),
         ("inspect", &["inspect", "tests/it/headers/gemma3-27b.gguf"]),
         ("inspect-missing", &["inspect", "tests/it/headers/none-00001-of-00002.gguf"]),
         ("inspect-no-model", &["inspect", "Cargo.toml"]),

@@ -79,6 +79,8 @@ fn every_code_has_a_case() {
         .map(|path| path.file_stem().unwrap().split("--").next().unwrap().to_owned())
         .collect();
     names.extend(["image-mismatch", "container-mismatch", "duplicate-name"].map(str::to_owned));
+    // What takes a model's header to find out has its cases in `auto.rs`.
+    names.extend(["no-placement", "stale-placement"].map(str::to_owned));
     for code in Code::ALL {
         assert!(names.iter().any(|name| name == code.as_str()), "no case for {code}");
     }

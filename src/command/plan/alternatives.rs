@@ -117,11 +117,28 @@ pub(super) fn all(case: &Case, placement: &Placement) -> Vec<Alternative> {
     found
 }
 
-/// What to do when a device runs out of memory after all, and what is left over.
+/// What is missing where nothing fits; what to do when a device runs out of memory after all; and what is left over.
 pub(super) fn advice(case: &Case, placement: &Placement, others: &[Alternative]) -> Vec<String> {
-    let mut advice = Vec::new();
-    let moved = residents(placement);
+    let left = left(placement, &case.margin);
     let device = |i: usize| placement.slices.get(i).map_or("", |slice| slice.device.as_str());
+    let mut advice = Vec::new();
+    if !placement.fits {
+        let lacks = left.iter().enumerate().filter(|(_, left)| **left < 0.0);
+        let lacks: Vec<String> = lacks
+            .map(|(i, left)| format!("{} lacks {:.0} MiB", device(i), -left.floor()))
+            .collect();
+        let ways = others.iter().filter(|other| other.fits).map(|other| other.change.as_str());
+        let ways = ways.collect::<Vec<_>>().join(", or ");
+        let pinned = case.layers.iter().any(Option::is_some);
+        let ways = match (ways.is_empty(), pinned) {
+            (false, _) => format!("; this fits: {ways}"),
+            (true, true) => "; leave the layers to planning (`--layers auto`)".to_owned(),
+            (true, false) => "; take a smaller context, cache, batch or model".to_owned(),
+        };
+        advice.push(format!("does not fit: {}{ways}", lacks.join(", ")));
+        return advice;
+    }
+    let moved = residents(placement);
     if moved.iter().any(|count| *count > 0) {
         let fewer: Vec<String> = moved
             .iter()
@@ -136,7 +153,8 @@ pub(super) fn advice(case: &Case, placement: &Placement, others: &[Alternative])
     }
     let smaller: Vec<String> = CONTEXTS
         .iter()
-        .filter(|context| **context < case.request.ctx_size && **context >= 131_072)
+        .filter(|context| **context < case.request.ctx_size)
+        .take(2)
         .map(|context| format!("{}K", context / 1024))
         .collect();
     if !smaller.is_empty() {
@@ -144,13 +162,11 @@ pub(super) fn advice(case: &Case, placement: &Placement, others: &[Alternative])
     }
     if placement.experts_placed < placement.experts {
         let layer = placement.experts.mib() / f64::from(case.model.trunk().max(1));
-        for (i, left) in left(placement, &case.margin).iter().enumerate() {
-            if *left > layer {
-                advice.push(format!(
-                    "{} has {left:.0} MiB left over: add layers (one takes {layer:.0} MiB)",
-                    device(i)
-                ));
-            }
+        for (i, left) in left.iter().enumerate().filter(|(_, left)| **left > layer) {
+            advice.push(format!(
+                "{} has {left:.0} MiB left over: add layers (one takes {layer:.0} MiB)",
+                device(i)
+            ));
         }
         let more =
             others.iter().filter(|other| other.change.starts_with("one layer more") && other.fits);

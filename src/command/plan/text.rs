@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Case;
 use super::alternatives::{Alternative, left, residents};
+use crate::command::estimate::SystemMemory;
 use crate::command::verify::ranges;
 use crate::plan::placement::Placement;
 use crate::terminal::{Align, table};
@@ -17,6 +18,7 @@ pub(super) fn text(
     words: &[String],
     others: &[Alternative],
     advice: &[String],
+    memory: &SystemMemory,
 ) -> String {
     let name = case.model.name.as_deref().unwrap_or(&case.model.architecture);
     let mut lines = vec![
@@ -53,6 +55,7 @@ pub(super) fn text(
     }
     let host = &placement.estimate.host;
     lines.push(format!("Host  weights {:.0}, compute {:.0}", host.model.mib(), host.compute.mib()));
+    lines.extend(memory.lines());
     lines.push(String::new());
     for slice in placement.slices.iter().filter(|slice| slice.count > 0) {
         let mut line = format!(

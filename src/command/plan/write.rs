@@ -18,7 +18,7 @@ fn placed(text: &str, placement: &Placement) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|error| format!("{error}"))?;
     let table = document.entry("placement").or_insert(Item::Table(Table::new()));
     let table = table.as_table_like_mut().ok_or("`placement` is no table")?;
-    for key in ["layers", "cpu_moe", "n_cpu_moe"] {
+    for key in ["auto", "layers", "cpu_moe", "n_cpu_moe"] {
         table.remove(key);
     }
     let layers = match placement.request.gpu_layers {
