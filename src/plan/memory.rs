@@ -63,6 +63,10 @@ pub enum EstimateError {
     Pattern { pattern: String },
     #[error("there is no buffer type {target:?}")]
     Target { target: String },
+    #[error(
+        "a rule puts {tensor:?} on {target}, which is not among the GPUs in use: llama.cpp aborts"
+    )]
+    Unused { target: String, tensor: String },
     #[error("the file lacks tensors that {architecture} needs")]
     Tensors { architecture: String },
     #[error("a quantized V cache needs flash attention, which is off")]

@@ -171,6 +171,20 @@ fn single_tensors_fill_every_gpu() {
     assert!(filled > 20, "{filled} GPUs were full");
 }
 
+/// llama-server aborts on such a rule, but only if it claims a tensor.
+#[test]
+fn a_rule_for_a_gpu_that_is_not_in_use_is_refused() {
+    let model = model("qwen3moe-30b.gguf");
+    let rig = [gpu(24564, 23671, 1008.0), gpu(16303, 12761, 896.0)];
+    let ask = |flags: &str| estimate(&model, &rig, &request(flags)).map_err(|e| e.to_string());
+    for flags in ["-dev CUDA1", "-sm none -mg 1"] {
+        let error = ask(&format!(r"-c 4096 {flags} -ot blk\.3\.=CUDA0,exps=CPU")).unwrap_err();
+        let named = error.starts_with("a rule puts \"blk.3.");
+        assert!(named && error.contains("on CUDA0, which is not among"), "{error}");
+        assert!(ask(&format!("-c 4096 {flags} -ot nothing=CUDA0,exps=CPU")).is_ok());
+    }
+}
+
 #[test]
 fn pinned_layers_stay() {
     let model = model(UD6);

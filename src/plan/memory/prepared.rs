@@ -147,7 +147,7 @@ impl<'a> Prepared<'a> {
         let rules = Rules::new(self.request, &self.used)?;
         let shares = devices::shares(self.gpus, &self.used, self.request);
         let places = devices::assign(self.model.block_count as usize, &shares, self.request);
-        let homes = weights::homes(self.model, &self.weights, &places, &rules, self.rig.host());
+        let homes = weights::homes(self.model, &self.weights, &places, &rules, self.rig.host())?;
         Ok(self.trial(&places, &homes, !rules.is_empty()))
     }
 

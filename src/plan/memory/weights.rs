@@ -13,9 +13,9 @@ use crate::gguf::{Model, Role, Tensor};
 const CUDA_ALIGNMENT: u64 = 128;
 const HOST_ALIGNMENT: u64 = 32;
 
-/// The rules of `-ot`, compiled.
+/// The rules of `-ot`, compiled; a target that is not in use stays a name.
 #[derive(Clone, Debug)]
-pub(super) struct Rules(Vec<(Regex, Place)>);
+pub(super) struct Rules(Vec<(Regex, Result<Place, String>)>);
 
 impl Rules {
     /// `used` are the GPUs in use, as indices into the host's list.
@@ -25,12 +25,13 @@ impl Rules {
             let pattern = Regex::new(&rule.pattern)
                 .map_err(|_| EstimateError::Pattern { pattern: rule.pattern.clone() })?;
             let place = if rule.target == "CPU" {
-                host
+                Ok(host)
             } else {
                 let gpu = devices::index(&rule.target)
                     .ok_or_else(|| EstimateError::Target { target: rule.target.clone() })?;
                 let place = used.iter().position(|used| *used == gpu);
-                place.and_then(|place| u8::try_from(place).ok()).map_or(host, Place)
+                let place = place.and_then(|place| u8::try_from(place).ok()).map(Place);
+                place.ok_or_else(|| rule.target.clone())
             };
             Ok((pattern, place))
         });
@@ -41,8 +42,8 @@ impl Rules {
         self.0.is_empty()
     }
 
-    fn find(&self, name: &str) -> Option<Place> {
-        self.0.iter().find(|(pattern, _)| pattern.is_match(name)).map(|(_, place)| *place)
+    fn find(&self, name: &str) -> Option<&Result<Place, String>> {
+        self.0.iter().find(|(pattern, _)| pattern.is_match(name)).map(|(_, place)| place)
     }
 }
 
@@ -123,11 +124,14 @@ pub(super) fn homes(
     layers: &[Place],
     rules: &Rules,
     host: Place,
-) -> Vec<Option<Place>> {
+) -> Result<Vec<Option<Place>>, EstimateError> {
     let each = model.tensors.iter().zip(weights);
     each.map(|(tensor, weight)| match rules.find(&tensor.name) {
-        Some(place) if weight.loaded => Some(place),
-        _ => weight.home(layers, host),
+        Some(Ok(place)) if weight.loaded => Ok(Some(*place)),
+        Some(Err(target)) if weight.loaded => {
+            Err(EstimateError::Unused { target: target.clone(), tensor: tensor.name.clone() })
+        }
+        _ => Ok(weight.home(layers, host)),
     })
     .collect()
 }
