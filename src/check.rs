@@ -13,16 +13,18 @@ mod memory;
 mod model;
 mod overrides;
 mod placement;
+mod target;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::hardware::Host;
 use crate::preset::resolve::Resolved;
+use crate::preset::target::Target;
 use crate::preset::{Preset, value};
 use crate::table::Field;
 
-/// Adds what there is to say about `resolved`.
-pub fn check(resolved: &Resolved, findings: &mut Vec<Diagnostic>) {
+/// Adds what there is to say about `resolved`, which is to be written for the target that was asked for, else its own.
+pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diagnostic>) {
     let mut subject = Subject {
         preset: &resolved.preset,
         host: resolved.host.as_deref(),
@@ -38,6 +40,8 @@ pub fn check(resolved: &Resolved, findings: &mut Vec<Diagnostic>) {
     memory::check(&mut subject);
     image::check(&mut subject);
     container::check(&mut subject);
+    let target = asked.or(value(&resolved.preset.head.target).copied());
+    target::check(&mut subject, &resolved.name, target.unwrap_or(Target::Compose));
     args::check(&mut subject);
     lessons::check(&mut subject);
 }
@@ -54,6 +58,10 @@ impl Subject<'_> {
     /// A finding at the line that set `field`.
     fn say<T>(&mut self, code: Code, field: &Field<T>, message: impl Into<String>, help: &str) {
         self.push(Diagnostic::new(code, message).at(at(field)).help(help));
+    }
+
+    fn extend(&mut self, findings: impl IntoIterator<Item = Diagnostic>) {
+        self.findings.extend(findings);
     }
 
     fn push(&mut self, finding: Diagnostic) {

@@ -20,7 +20,7 @@ pub use engine::{Chosen, Doctor, Logs, Probe, Run, Running, Status, Up};
 pub use ledger::{
     Ledger, LedgerCommand, LedgerCompare, LedgerFile, LedgerImport, LedgerList, LedgerSource,
 };
-pub use planner::{Estimate, Granularity, Machine, Plan, Verify};
+pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};
 
 /// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
 #[derive(Debug, Parser)]
@@ -106,6 +106,9 @@ pub struct Build {
     /// Directory to write to [default: deploy/NAME of the first preset]
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<Utf8PathBuf>,
+    /// What to write for [default: the presets' `target`, else compose]
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<Target>,
     /// Overwrite files that were edited by hand
     #[arg(long)]
     pub force: bool,
@@ -115,6 +118,14 @@ pub struct Build {
     pub image: bool,
     #[command(flatten)]
     pub deny: Deny,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    Compose,
+    Swarm,
+    Kubernetes,
+    Quadlet,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ use crate::diagnostic::{Code, Diagnostic, FileId, Location, Severity};
 use crate::lock::{Placed, Resolved as Pinned};
 use crate::plan::Plan;
 use crate::preset::resolve::{Library, Resolved, clean};
+use crate::preset::target::Target;
 use crate::render::{RenderError, render};
 use crate::strategy::Strategy;
 
@@ -21,6 +22,8 @@ pub struct Request<'a> {
     /// In order; the first is the default.
     pub presets: &'a [Utf8PathBuf],
     pub out: &'a Utf8Path,
+    /// What the command line wants to be written for; the presets decide where it says nothing.
+    pub target: Option<Target>,
     /// The current directory, absolute: what relative paths start from.
     pub here: &'a Utf8Path,
     /// What was resolved from outside earlier.
@@ -58,13 +61,17 @@ pub fn compile(
     let mut names = HashMap::new();
     for path in request.presets {
         let resolved = library.resolve(path)?;
-        check(&resolved, &mut library.findings);
+        check(&resolved, request.target, &mut library.findings);
         let placed = request.placements.get(&resolved.name);
         unplanned(&resolved, placed, &mut library.findings);
-        strategies.extend(Strategy::new(&resolved, placed));
+        let strategy = Strategy::new(&resolved, placed);
+        if let Some(strategy) = &strategy {
+            unpinned(&resolved, strategy, request, &mut library.findings);
+        }
+        strategies.extend(strategy);
         same_name(&mut names, &resolved, &mut library.findings);
     }
-    let plan = Plan::new(strategies, request.pinned, &mut library.findings);
+    let plan = Plan::new(strategies, request.target, request.pinned, &mut library.findings);
     // In the order in which a reader meets them.
     library.findings.sort_by_key(|f| f.at.clone());
     let stopped = library.findings.iter().any(|f| f.severity() == Severity::Error);
@@ -103,6 +110,31 @@ fn unplanned(resolved: &Resolved, placed: Option<&Placed>, findings: &mut Vec<Di
                 ),
         );
     }
+}
+
+/// Nodes that pull an image should all get the same.
+fn unpinned(
+    resolved: &Resolved,
+    strategy: &Strategy,
+    request: Request<'_>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let target = request.target.or(strategy.target);
+    let name = &strategy.image.name;
+    if !target.is_some_and(Target::pulls)
+        || name.is_pinned()
+        || request.pinned.digest(name.as_str()).is_some()
+    {
+        return;
+    }
+    let at = resolved.preset.image.name.as_ref().map_or(resolved.place(), |set| set.at.clone());
+    let help = if name.has_registry() {
+        "push the image; `composegen update` then finds its digest, or add `@sha256:...` to the name"
+    } else {
+        "push the image to a registry that all nodes reach, and give that name in `image.name`"
+    };
+    let message = format!("nothing says which `{name}` the nodes are to run");
+    findings.push(Diagnostic::new(Code::UnpinnedImage, message).at(at).help(help));
 }
 
 /// Two presets of one name would write one `.env`. On some file systems case does not tell them apart.

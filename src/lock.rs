@@ -25,6 +25,9 @@ pub struct Lock {
     pub generator: String,
     /// Relative to the output directory, in the order of the command line: the first is the default.
     pub presets: Vec<Utf8PathBuf>,
+    /// What the command line wanted to be written for; absent where it left that to the presets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     #[serde(default)]
     pub resolved: Resolved,
     /// Placements that were planned, by the name of the strategy.
@@ -126,6 +129,7 @@ mod tests {
         let lock = Lock {
             generator: "0.1.0".into(),
             presets: vec!["../a \"b\".toml".into()],
+            target: Some("quadlet".into()),
             resolved: Resolved {
                 source: Some(source),
                 images: [("ubuntu:24.04".to_owned(), Digest::of(b"x"))].into(),

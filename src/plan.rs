@@ -3,12 +3,16 @@
 pub mod compose;
 pub mod environment;
 pub mod image;
+pub mod inlined;
 pub mod knob;
+pub mod kubernetes;
 pub mod memory;
 pub mod pattern;
 pub mod placement;
+pub mod quadlet;
 pub mod service;
 pub mod speed;
+pub mod swarm;
 
 use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::lock::Resolved as Pinned;
@@ -17,17 +21,23 @@ use crate::strategy::Strategy;
 use compose::{ComposePlan, mismatch};
 use environment::Environment;
 use image::{Backend, Commit, ImagePlan, Reference, Source};
+use inlined::Inlined;
 use knob::Knob;
+
+pub use crate::preset::target::Target;
 
 /// One output directory.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    pub target: Target,
     pub image: ImagePlan,
     pub compose: ComposePlan,
     pub knobs: Vec<Knob>,
     /// In the order of the strategies; the first is the default.
     pub environments: Vec<Environment>,
     pub strategies: Vec<Strategy>,
+    /// What each strategy needs of a target other than Compose.
+    pub inlined: Vec<Inlined>,
 }
 
 impl Plan {
@@ -35,9 +45,11 @@ impl Plan {
     /// for no strategies.
     pub fn new(
         strategies: Vec<Strategy>,
+        target: Option<Target>,
         pinned: &Pinned,
         findings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
+        let target = target.unwrap_or_else(|| one_target(&strategies, findings));
         let image = image_of(&strategies, pinned, findings)?;
         let knobs = environment::knobs(&strategies);
         let mut variables: Vec<String> = vec!["STRATEGY".to_owned(), "PORT".to_owned()];
@@ -56,8 +68,27 @@ impl Plan {
             }
         }
         let image = ImagePlan { start_period: compose.start_period_s, ..image };
-        Some(Self { image, compose, knobs, environments, strategies })
+        let pairs = strategies.iter().zip(&environments);
+        let inlined = pairs
+            .map(|(strategy, environment)| {
+                Inlined::new(strategy, environment, &compose.variables, pinned)
+            })
+            .collect();
+        Some(Self { target, image, compose, knobs, environments, strategies, inlined })
     }
+}
+
+/// The target that the presets name, Compose where they name none; two of them are a finding.
+fn one_target(strategies: &[Strategy], findings: &mut Vec<Diagnostic>) -> Target {
+    let of = |strategy: &Strategy| strategy.target.unwrap_or(Target::Compose);
+    let Some(first) = strategies.first() else { return Target::Compose };
+    let ours = of(first);
+    if let Some(other) = strategies.iter().find(|other| of(other) != ours) {
+        let theirs = of(other).as_str();
+        let code = Code::ContainerMismatch;
+        findings.push(mismatch(code, "container", first, other, "target", ours.as_str(), theirs));
+    }
+    ours
 }
 
 /// The image that serves all strategies: the first one's, with the kernels and the parts that any of them needs.

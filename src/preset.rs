@@ -17,6 +17,7 @@ pub mod sampling;
 pub mod schema;
 pub mod server;
 pub mod speculative;
+pub mod target;
 
 use crate::table::{Entry, Field, Table, table};
 
@@ -35,6 +36,8 @@ table! {
         status: record::Status;
         /// Why it stands there.
         reason: String;
+        /// What the artifacts are written for; `--target` on the command line wins.
+        target: target::Target;
         /// More arguments for llama-server, word by word, after all others.
         extra_args: Vec<String>;
     }

@@ -9,11 +9,17 @@ pub mod dockerfile;
 mod dotenv;
 pub mod entrypoint;
 pub mod filter;
+mod kubernetes;
 pub mod plain;
+mod quadlet;
+mod swarm;
 
 use crate::artifact::Artifact;
 use crate::diagnostic::FileId;
-use crate::plan::Plan;
+use crate::plan::kubernetes::{Manifests, models_gib};
+use crate::plan::quadlet::Unit;
+use crate::plan::swarm::Stack;
+use crate::plan::{Plan, Target};
 
 /// A source file without holes: what a probe is shown in place of the CUDA runtime.
 const DESCRIBED_GPUS: &str = include_str!("../templates/described-gpus.c");
@@ -38,20 +44,90 @@ pub fn render(
         finish("Dockerfile.dockerignore", dockerfile::dockerignore(&plan.image, &shared))?,
         finish("entrypoint.sh", entrypoint::entrypoint(&shared, &plan.knobs, plan.image.port))?
             .executable(),
-        finish("docker-compose.yml", compose::compose(&shared, &plan.compose))?,
     ];
     if plan.image.cuda().is_some() {
         artifacts.push(Artifact::new("described-gpus.c", DESCRIBED_GPUS));
     }
-    for (environment, strategy) in plan.environments.iter().zip(&plan.strategies) {
-        let name = format!("{}.env", environment.name);
-        artifacts.push(finish(&name, dotenv::dotenv(&header(&strategy.inputs), environment))?);
-    }
-    // A plain `docker compose up` reads `.env`: the first strategy.
-    let default = artifacts.iter().find(|artifact| artifact.path.extension() == Some("env"));
-    artifacts.extend(default.map(|first| Artifact::new(".env", first.text.clone())));
+    artifacts.extend(match plan.target {
+        Target::Compose => for_compose(plan, &shared, header)?,
+        Target::Swarm => for_swarm(plan, header)?,
+        Target::Kubernetes => for_kubernetes(plan, &shared, header)?,
+        Target::Quadlet => for_quadlet(plan, &shared, header)?,
+    });
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(artifacts)
+}
+
+type Header<'a> = &'a dyn Fn(&[FileId]) -> Vec<String>;
+
+fn for_compose(
+    plan: &Plan,
+    shared: &[String],
+    header: Header<'_>,
+) -> Result<Vec<Artifact>, RenderError> {
+    let mut made = vec![finish("docker-compose.yml", compose::compose(shared, &plan.compose))?];
+    for (environment, strategy) in plan.environments.iter().zip(&plan.strategies) {
+        let name = format!("{}.env", environment.name);
+        made.push(finish(&name, dotenv::dotenv(&header(&strategy.inputs), environment))?);
+    }
+    // A plain `docker compose up` reads `.env`: the first strategy.
+    made.extend(made.get(1).map(|first| Artifact::new(".env", first.text.clone())));
+    Ok(made)
+}
+
+fn for_swarm(plan: &Plan, header: Header<'_>) -> Result<Vec<Artifact>, RenderError> {
+    let mut made = Vec::new();
+    for (service, strategy) in plan.inlined.iter().zip(&plan.strategies) {
+        let stack = Stack::new(service);
+        if made.is_empty() {
+            // The strategies of a directory have the same GPUs.
+            made.push(finish("daemon.json", swarm::daemon(&stack))?);
+        }
+        let name = format!("{}.stack.yml", service.name);
+        made.push(finish(&name, swarm::stack(&header(&strategy.inputs), &stack))?);
+    }
+    Ok(made)
+}
+
+fn for_kubernetes(
+    plan: &Plan,
+    shared: &[String],
+    header: Header<'_>,
+) -> Result<Vec<Artifact>, RenderError> {
+    let mut made = Vec::new();
+    // At the top: the models' claim, which is the same for all strategies, and the default strategy.
+    let mut resources = Vec::new();
+    if plan.inlined.iter().any(|service| service.node_models().is_none()) {
+        let prefix = plan.compose.container.prefix();
+        let text = kubernetes::models(shared, prefix, models_gib(&plan.inlined));
+        made.push(finish("models.yaml", text)?);
+        resources.push("models.yaml");
+    }
+    resources.extend(plan.inlined.first().map(|first| first.name.as_str()));
+    made.push(finish("kustomization.yaml", kubernetes::kustomization(shared, &resources))?);
+    for (service, strategy) in plan.inlined.iter().zip(&plan.strategies) {
+        let manifests = Manifests::new(service);
+        for (file, text) in kubernetes::base(&header(&strategy.inputs), &manifests) {
+            made.push(finish(&format!("{}/{file}", service.name), text)?);
+        }
+    }
+    Ok(made)
+}
+
+fn for_quadlet(
+    plan: &Plan,
+    shared: &[String],
+    header: Header<'_>,
+) -> Result<Vec<Artifact>, RenderError> {
+    let prefix = plan.compose.container.prefix();
+    let network = quadlet::network(shared, prefix);
+    let mut made = vec![finish(&format!("{prefix}s.network"), network)?];
+    for (service, strategy) in plan.inlined.iter().zip(&plan.strategies) {
+        let unit = Unit::new(service, &plan.inlined);
+        let name = format!("{prefix}-{}.container", service.name);
+        made.push(finish(&name, quadlet::container(&header(&strategy.inputs), &unit))?);
+    }
+    Ok(made)
 }
 
 /// Askama drops the last line's end; it is added here, once, for every file.

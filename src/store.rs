@@ -27,7 +27,8 @@ pub use error::StoreError;
 /// The hidden directory inside of an output directory that exists only while files are being written.
 pub const STAGE: &str = ".composegen";
 
-/// The file that makes a set of files usable.
+/// The files that make a set of files usable.
+const GATES: &[&str] = &[GATE, "kustomization.yaml"];
 const GATE: &str = "docker-compose.yml";
 
 /// How long to wait for another build in the same directory.
@@ -135,7 +136,7 @@ impl Run<'_> {
 }
 
 fn is_gate(path: &Utf8Path) -> bool {
-    path.file_name() == Some(GATE)
+    path.file_name().is_some_and(|name| GATES.contains(&name))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::plan::pattern::override_string;
 use crate::preset::placement::OnOff;
 use crate::preset::record::{Attempt, Measured, Status};
 use crate::preset::resolve::Resolved;
+use crate::preset::target::Target;
 use crate::preset::{Preset, value};
 
 pub use container::Container;
@@ -30,8 +31,12 @@ pub struct Strategy {
     pub title: Option<String>,
     pub status: Status,
     pub reason: Option<String>,
+    /// What the preset wants to be written for, where it says.
+    pub target: Option<Target>,
     /// The GGUF, relative to the models directory.
     pub model: String,
+    /// Of all its parts.
+    pub size_gib: Option<f64>,
     /// What goes to llama-server, in the order of the preset's tables.
     pub settings: Vec<Setting>,
     pub extra_args: Vec<String>,
@@ -39,6 +44,8 @@ pub struct Strategy {
     pub layers: Vec<u32>,
     pub port: u16,
     pub image: Image,
+    /// The build whose buffers plans count with, where it is not the newest that is known.
+    pub profile: Option<String>,
     pub container: Container,
     pub host: Option<Rc<Host>>,
     pub measured: Vec<Measured>,
@@ -64,13 +71,16 @@ impl Strategy {
             title: value(&head.title).cloned(),
             status: value(&head.status).copied().unwrap_or(Status::Untested),
             reason: value(&head.reason).cloned(),
+            target: value(&head.target).copied(),
             model,
+            size_gib: value(&preset.model.size_gib).map(|size| size.value),
             settings: settings(preset, resolved.host.as_deref(), placed),
             extra_args: value(&head.extra_args).cloned().unwrap_or_default(),
             layers: value(&preset.placement.layers).cloned().unwrap_or_default(),
             port: value(&preset.server.port).and_then(|p| u16::try_from(*p).ok()).unwrap_or(PORT),
             // What is wrong with it was said by the check.
             image: Image::new(preset, resolved.host.as_deref(), &mut Vec::new()),
+            profile: value(&preset.image.profile).map(ToString::to_string),
             container: Container::new(preset, resolved.host.as_deref()),
             host: resolved.host.clone(),
             measured: preset.measured.clone(),

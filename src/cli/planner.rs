@@ -15,6 +15,8 @@ pub struct Plan {
     pub model: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub machine: Machine,
+    #[command(flatten)]
+    pub buffers: Buffers,
     /// Tokens over all slots [default: what the model was trained for]
     #[arg(long, short = 'c', value_name = "N")]
     pub ctx_size: Option<u64>,
@@ -72,6 +74,13 @@ pub struct Machine {
     pub gpu: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+pub struct Buffers {
+    /// Compute buffers of another build of llama.cpp, as measured: `seed-2026-02`
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Granularity {
     /// The experts of whole layers only
@@ -86,6 +95,8 @@ pub struct Estimate {
     pub model: Utf8PathBuf,
     #[command(flatten)]
     pub machine: Machine,
+    #[command(flatten)]
+    pub buffers: Buffers,
     #[command(flatten)]
     pub output: Output,
     /// llama-server's flags

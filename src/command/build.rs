@@ -6,10 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::output::{Directory, Written, compile_into};
 use super::{Failure, here, preset_path};
-use crate::cli::Build;
-use crate::compile::Compiled;
-use crate::plan::Plan;
+use crate::cli::{self, Build};
+use crate::compile::{Compiled, Request};
 use crate::plan::image::{ImageReference, Reference, Source};
+use crate::plan::{Plan, Target};
 use crate::terminal::Terminal;
 
 pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -20,13 +20,14 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
         (None, None) => return Ok(()),
     };
     let deny = args.deny.deny.is_some();
-    let Made { made, written } = make(&presets, &out, args.force, deny, terminal)?;
-    let name = made.plan.strategies.first().map(|s| s.name.as_str()).unwrap_or_default();
+    let wanted = Wanted { presets: &presets, out: &out, target: args.target.map(target) };
+    let Made { made, written } = make(wanted, &|_| Ok(()), args.force, deny, terminal)?;
     writeln!(
         terminal.err,
-        "{out}: {} files, {} written; start it with `docker compose --env-file {name}.env up`",
+        "{out}: {} files, {} written; {}",
         made.artifacts.len() + 1,
         written.files,
+        start(&made.plan)
     )?;
     for line in unpinned(&made.plan) {
         writeln!(terminal.err, "note: {line}")?;
@@ -39,26 +40,64 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
     Ok(())
 }
 
+const fn target(named: cli::Target) -> Target {
+    match named {
+        cli::Target::Compose => Target::Compose,
+        cli::Target::Swarm => Target::Swarm,
+        cli::Target::Kubernetes => Target::Kubernetes,
+        cli::Target::Quadlet => Target::Quadlet,
+    }
+}
+
+/// What to do next with what was written.
+fn start(plan: &Plan) -> String {
+    let name = plan.strategies.first().map(|s| s.name.as_str()).unwrap_or_default();
+    let prefix = plan.compose.container.prefix();
+    match plan.target {
+        Target::Compose => format!("start it with `docker compose --env-file {name}.env up`"),
+        Target::Swarm => {
+            format!("start it with `docker stack deploy --compose-file {name}.stack.yml {prefix}`")
+        }
+        Target::Kubernetes => "start it with `kubectl apply --kustomize .`".to_owned(),
+        Target::Quadlet => format!(
+            "copy the units to where Quadlet looks and start it with `systemctl start {prefix}-{name}`"
+        ),
+    }
+}
+
 /// A directory as it was compiled and written.
 pub(super) struct Made {
     pub(super) made: Compiled,
     pub(super) written: Written,
 }
 
-/// Compiles presets and writes the directory. What starts a strategy goes the same way.
+/// What a directory is to hold.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) presets: &'a [Utf8PathBuf],
+    pub(super) out: &'a Utf8Path,
+    /// What the command line asks for, now or when the directory was built.
+    pub(super) target: Option<Target>,
+}
+
+/// Compiles presets and, where the plan is accepted, writes the directory. What starts a strategy goes the same way.
 pub(super) fn make(
-    presets: &[Utf8PathBuf],
-    out: &Utf8Path,
+    wanted: Wanted<'_>,
+    accept: &dyn Fn(&Plan) -> Result<(), Failure>,
     force: bool,
     deny: bool,
     terminal: &mut Terminal,
 ) -> Result<Made, Failure> {
+    let Wanted { presets, out, target } = wanted;
     let directory = Directory::read(out, terminal)?;
     let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let placements =
         directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
-    let made = compile_into(presets, out, &here()?, &pinned, &placements, deny, terminal)?;
-    let written = directory.write(&made, &placements, force)?;
+    let request =
+        Request { presets, out, target, here: &here()?, pinned: &pinned, placements: &placements };
+    let made = compile_into(request, deny, terminal)?;
+    accept(&made.plan)?;
+    let written = directory.write(&made, target, &placements, force)?;
     Ok(Made { made, written })
 }
 

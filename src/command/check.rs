@@ -6,9 +6,10 @@ use std::io::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use similar::TextDiff;
 
-use super::output::{compile_into, lock_of, read_lock};
+use super::output::{compile_into, lock_of, read_lock, target_of};
 use super::{Failure, here, load};
 use crate::cli::Check;
+use crate::compile::Request;
 use crate::lock;
 use crate::preset::resolve::clean;
 use crate::store;
@@ -54,10 +55,18 @@ fn check(dir: &Utf8Path, deny: bool, terminal: &mut Terminal) -> Result<usize, F
         Failure::File(format!("`{dir}` has no {}: nothing was built there", lock::FILE))
     })?;
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
-    let made =
-        compile_into(&presets, dir, &here()?, &lock.resolved, &lock.placements, deny, terminal)?;
+    let target = target_of(dir, &lock)?;
+    let request = Request {
+        presets: &presets,
+        out: dir,
+        target,
+        here: &here()?,
+        pinned: &lock.resolved,
+        placements: &lock.placements,
+    };
+    let made = compile_into(request, deny, terminal)?;
     let mut expected = made.artifacts.clone();
-    expected.push(lock_of(&made, Some(&lock), &lock.placements));
+    expected.push(lock_of(&made, target, Some(&lock), &lock.placements));
     let mut differ = 0;
     for artifact in &expected {
         let path = dir.join(&artifact.path);

@@ -27,7 +27,7 @@ pub(super) fn run(args: &cli::Client, terminal: &mut Terminal) -> Result<(), Fai
     let mut library = Library::new(&load);
     let resolved =
         library.resolve(&preset_path(preset)).map_err(|e| Failure::File(e.to_string()))?;
-    check(&resolved, &mut library.findings);
+    check(&resolved, None, &mut library.findings);
     report(&library.findings, &library.sources, false, terminal)?;
     let connection = connect(&resolved, args.url.as_deref(), args.key_env.as_deref())?;
     let default = || Utf8Path::new("clients").join(&connection.name).join(name);

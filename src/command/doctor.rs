@@ -15,8 +15,8 @@ use crate::engine::run as block_on;
 use crate::exit::Exit;
 use crate::gpu;
 use crate::lock::Resolved;
-use crate::plan::Plan;
 use crate::plan::service::Service;
+use crate::plan::{Plan, Target};
 use crate::preset::resolve::{Library, clean};
 use crate::terminal::Terminal;
 
@@ -129,6 +129,8 @@ fn wanted(preset: &camino::Utf8Path) -> Result<Wanted, Failure> {
     let request = Request {
         presets: std::slice::from_ref(&preset),
         out: &out,
+        // What is looked at is this machine.
+        target: Some(Target::Compose),
         here: &here,
         pinned: &Resolved::default(),
         placements: &placements,

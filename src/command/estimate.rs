@@ -5,7 +5,7 @@ use std::io::{Error, Write as _};
 use serde::Serialize;
 
 use super::Failure;
-use super::machine::{host, model, needed};
+use super::machine::{host, model, needed, profile};
 use crate::cli::{self, Format};
 
 use crate::plan::memory::{Estimate, Request, estimate};
@@ -15,7 +15,8 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
     let usage = |message: String| Failure::Usage { message };
     let model = model(&args.model)?;
     let host = needed(host(&args.machine, terminal)?)?;
-    let request = Request::from_args(&args.flags).map_err(|error| usage(error.to_string()))?;
+    let mut request = Request::from_args(&args.flags).map_err(|error| usage(error.to_string()))?;
+    request.profile = profile(&args.buffers)?;
     let found = estimate(&model, &host.gpus, &request).map_err(|error| usage(error.to_string()))?;
     let fits = fits(&found);
     match args.output.format {
@@ -25,6 +26,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
                 fits,
                 flash_attn: found.flash_attn,
                 source: "computed",
+                profile: request.profile.map(|profile| profile.name.as_str()),
             };
             let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
             writeln!(terminal.out, "{text}")?;
@@ -36,6 +38,13 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
                 terminal.out,
                 "\n{verdict}; all figures are MiB, computed from the header and the flags"
             )?;
+            if let Some(profile) = request.profile {
+                writeln!(
+                    terminal.out,
+                    "compute buffers with the additions of profile {}: {}",
+                    profile.name, profile.about
+                )?;
+            }
         }
     }
     Ok(())
@@ -47,6 +56,8 @@ struct Report {
     fits: bool,
     flash_attn: bool,
     source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'static str>,
 }
 
 /// One device in MiB.

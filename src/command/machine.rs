@@ -5,10 +5,11 @@ use std::error::Error as _;
 use camino::Utf8Path;
 
 use super::{Failure, load, report};
-use crate::cli::Machine;
+use crate::cli::{Buffers, Machine};
 use crate::diagnostic::Sources;
 use crate::gguf::{self, Model};
 use crate::hardware::{self, ComputeCapability, Cpu, Gpu, Host, Ram};
+use crate::plan::memory::Profile;
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 
@@ -76,5 +77,19 @@ pub(super) fn needed(host: Option<Host>) -> Result<Host, Failure> {
     host.ok_or_else(|| Failure::Usage {
         message: "no machine: give `--hardware FILE`, or `--gpu TOTAL:FREE` for each GPU"
             .to_owned(),
+    })
+}
+
+/// The profile that was asked for.
+pub(super) fn profile(args: &Buffers) -> Result<Option<&'static Profile>, Failure> {
+    let Some(name) = &args.profile else { return Ok(None) };
+    Profile::named(name).map(Some).ok_or_else(|| {
+        let known: Vec<&str> = Profile::all().iter().map(|known| known.name.as_str()).collect();
+        Failure::Usage {
+            message: format!(
+                "`--profile {name}`: there is no such profile; known: {}",
+                known.join(", ")
+            ),
+        }
     })
 }

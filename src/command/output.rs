@@ -8,8 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Failure, load, report};
 use crate::artifact::Artifact;
 use crate::compile::{CompileError, Compiled, Request, compile};
-use crate::lock::{self, Lock, Placed, Resolved};
+use crate::lock::{self, Lock, Placed};
 use crate::preset::resolve::Library;
+use crate::preset::target::Target;
 use crate::store::{self, Recovery};
 use crate::terminal::Terminal;
 
@@ -49,6 +50,7 @@ impl<'a> Directory<'a> {
     pub(super) fn write(
         &self,
         made: &Compiled,
+        target: Option<Target>,
         placements: &BTreeMap<String, Placed>,
         force: bool,
     ) -> Result<Written, Failure> {
@@ -67,7 +69,7 @@ impl<'a> Directory<'a> {
             )));
         }
         let mut files = made.artifacts.clone();
-        files.push(lock_of(made, self.lock.as_ref(), placements));
+        files.push(lock_of(made, target, self.lock.as_ref(), placements));
         let new: HashSet<&Utf8PathBuf> = files.iter().map(|file| &file.path).collect();
         let stale: Vec<Utf8PathBuf> = known.into_keys().filter(|old| !new.contains(old)).collect();
         let written = directory.commit(&files, &stale)?;
@@ -90,18 +92,26 @@ pub(super) fn read_lock(dir: &Utf8Path) -> Result<Option<Lock>, Failure> {
     })
 }
 
+/// The target that the lock file of `dir` says the command line had named.
+pub(super) fn target_of(dir: &Utf8Path, lock: &Lock) -> Result<Option<Target>, Failure> {
+    let Some(word) = &lock.target else { return Ok(None) };
+    Target::from_word(word).map(Some).ok_or_else(|| {
+        let known = Target::WORDS.join(", ");
+        Failure::File(format!(
+            "`{}` names the target `{word}`; this composegen knows {known}",
+            dir.join(lock::FILE)
+        ))
+    })
+}
+
 /// Compiles, and prints what there is to say; errors end it.
 pub(super) fn compile_into(
-    presets: &[Utf8PathBuf],
-    out: &Utf8Path,
-    here: &Utf8Path,
-    pinned: &Resolved,
-    placements: &BTreeMap<String, Placed>,
+    request: Request<'_>,
     deny_warnings: bool,
     terminal: &mut Terminal,
 ) -> Result<Compiled, Failure> {
     let mut library = Library::new(&load);
-    let result = compile(&mut library, Request { presets, out, here, pinned, placements });
+    let result = compile(&mut library, request);
     report(&library.findings, &library.sources, deny_warnings, terminal)?;
     match result {
         Ok(Some(compiled)) => Ok(compiled),
@@ -114,6 +124,7 @@ pub(super) fn compile_into(
 /// The lock file of what was compiled. `update` is what resolves; building again keeps what it found.
 pub(super) fn lock_of(
     made: &Compiled,
+    target: Option<Target>,
     before: Option<&Lock>,
     placements: &BTreeMap<String, Placed>,
 ) -> Artifact {
@@ -121,6 +132,7 @@ pub(super) fn lock_of(
     let lock = Lock {
         generator: env!("CARGO_PKG_VERSION").to_owned(),
         presets: made.presets.clone(),
+        target: target.map(|target| target.as_str().to_owned()),
         resolved,
         placements: placements.clone(),
         inputs: made.inputs.iter().cloned().collect(),

@@ -14,13 +14,13 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::estimate::{Device, devices};
-use super::machine::{host, model, needed};
+use super::machine::{host, model, needed, profile};
 use super::{Failure, load, preset_path, report};
 use crate::check::check;
 use crate::cli::{self, Format};
 use crate::gguf::{DType, Model};
 use crate::hardware::Host;
-use crate::plan::memory::{FlashAttention, GpuLayers, Override, Request};
+use crate::plan::memory::{FlashAttention, GpuLayers, Override, Profile, Request};
 use crate::plan::placement::{Granularity, Placement, Rule, Task, place};
 use crate::plan::speed::Prediction;
 use crate::preset::resolve::Library;
@@ -77,6 +77,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 args: argv(&case, &placement),
                 rules: placement.rules.iter().map(Row::new).collect(),
                 predicted: placement.prediction,
+                profile: case.request.profile.map(|profile| profile.name.as_str()),
                 alternatives: &others,
                 advice: &advice,
                 notes: &placement.notes,
@@ -109,6 +110,8 @@ struct Report<'a, T> {
     args: Vec<String>,
     rules: Vec<Row<'a>>,
     predicted: Prediction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'static str>,
     alternatives: &'a [Alternative],
     advice: &'a [String],
     notes: &'a [String],
@@ -143,10 +146,11 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         let mut library = Library::new(&load);
         let path = preset_path(preset);
         let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-        check(&resolved, &mut library.findings);
+        check(&resolved, None, &mut library.findings);
         report(&library.findings, &library.sources, false, terminal)?;
         if let Some(strategy) = Strategy::new(&resolved, None) {
             request = of_strategy(&strategy)?;
+            request.profile = strategy.profile.as_deref().and_then(Profile::named);
             #[cfg(feature = "engine")]
             {
                 image = Some(strategy.image.name.to_string());
@@ -162,6 +166,7 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     let model = model(&file)?;
     let host = needed(machine)?;
     set(&mut request, args)?;
+    request.profile = profile(&args.buffers)?.or(request.profile);
     if request.ctx_size == 0 {
         request.ctx_size = model.context_length;
     }

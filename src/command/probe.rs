@@ -84,7 +84,7 @@ fn subject(args: &cli::Probe, terminal: &mut Terminal) -> Result<Subject, Failur
     let mut library = Library::new(&load);
     let path = preset_path(&args.preset);
     let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-    check(&resolved, &mut library.findings);
+    check(&resolved, None, &mut library.findings);
     report(&library.findings, &library.sources, false, terminal)?;
     let strategy =
         Strategy::new(&resolved, None).ok_or_else(|| usage("the preset names no model"))?;

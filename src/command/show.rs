@@ -18,7 +18,7 @@ pub(super) fn run(args: &Show, terminal: &mut Terminal) -> Result<(), Failure> {
     let mut library = Library::new(&load);
     let path = preset_path(&args.preset);
     let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-    check(&resolved, &mut library.findings);
+    check(&resolved, None, &mut library.findings);
     report(&library.findings, &library.sources, false, terminal)?;
     let Some(strategy) = Strategy::new(&resolved, None) else { return Ok(()) };
     let mut rows = Vec::new();

@@ -5,14 +5,15 @@ use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::build::{Made, make};
-use super::output::read_lock;
+use super::build::{Made, Wanted, make};
+use super::output::{read_lock, target_of};
 use super::{Failure, here, preset_path};
 use crate::cli::Chosen;
 use crate::engine::{Address, Engine, address, connect};
 use crate::hardware::Host;
 use crate::lock;
 use crate::plan::service::Service;
+use crate::plan::{Plan, Target};
 use crate::preset::resolve::clean;
 use crate::store;
 use crate::terminal::Terminal;
@@ -35,7 +36,9 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
     };
     let here = here()?;
     let absolute = |path: &Utf8Path| clean(&here.join(path));
-    let known: Vec<Utf8PathBuf> = read_lock(&out)?
+    let lock = read_lock(&out)?;
+    let target = lock.as_ref().map(|lock| target_of(&out, lock)).transpose()?.flatten();
+    let known: Vec<Utf8PathBuf> = lock
         .map(|lock| lock.presets.iter().map(|preset| clean(&out.join(preset))).collect())
         .unwrap_or_default();
     let at = wanted
@@ -57,7 +60,17 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
         }
     };
     let deny = chosen.deny.deny.is_some();
-    let Made { made, written } = make(&presets, &out, chosen.force, deny, terminal)?;
+    let compose = |plan: &Plan| match plan.target {
+        Target::Compose => Ok(()),
+        other => Err(Failure::Usage {
+            message: format!(
+                "`{out}` is for {other}, and this starts what Compose would start\nhelp: `composegen build ... \
+                 --target compose --out DIR` writes a directory for it"
+            ),
+        }),
+    };
+    let wanted = Wanted { presets: &presets, out: &out, target };
+    let Made { made, written } = make(wanted, &compose, chosen.force, deny, terminal)?;
     let strategy = made.plan.strategies.get(index);
     let name = strategy.map(|strategy| strategy.name.clone()).unwrap_or_default();
     let host = strategy.and_then(|strategy| strategy.host.clone());

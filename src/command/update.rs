@@ -6,12 +6,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::build::unpinned;
 use super::check::directories;
-use super::output::{Directory, compile_into};
+use super::output::{Directory, compile_into, target_of};
 use super::{Failure, here};
 use crate::cli::Update;
+use crate::compile::Request;
 use crate::lock::{Resolved, Source as LockedSource};
 use crate::plan::Plan;
-use crate::plan::image::{Reference, Source};
+use crate::plan::image::{ImageReference, Reference, Source};
 use crate::preset::resolve::clean;
 use crate::terminal::Terminal;
 use crate::{git, registry};
@@ -35,13 +36,22 @@ fn update(dir: &Utf8Path, force: bool, terminal: &mut Terminal) -> Result<bool, 
     let Some(lock) = &mut directory.lock else { return Ok(true) };
     let placements = lock.placements.clone();
     let presets: Vec<Utf8PathBuf> = lock.presets.iter().map(|p| clean(&dir.join(p))).collect();
-    let loose =
-        compile_into(&presets, dir, &here()?, &Resolved::default(), &placements, false, terminal)?;
+    let target = target_of(dir, lock)?;
+    let none = Resolved::default();
+    let request = Request {
+        presets: &presets,
+        out: dir,
+        target,
+        here: &here()?,
+        pinned: &none,
+        placements: &placements,
+    };
+    let loose = compile_into(request, false, terminal)?;
     let (resolved, problems) = resolve(&loose.plan, &lock.resolved);
     lock.resolved = resolved;
     let pinned = lock.resolved.clone();
-    let made = compile_into(&presets, dir, &here()?, &pinned, &placements, false, terminal)?;
-    let written = directory.write(&made, &placements, force)?;
+    let made = compile_into(Request { pinned: &pinned, ..request }, false, terminal)?;
+    let written = directory.write(&made, target, &placements, force)?;
     writeln!(terminal.err, "{dir}: {} files written", written.files)?;
     for problem in &problems {
         writeln!(terminal.err, "{dir}: {problem}")?;
@@ -78,7 +88,7 @@ fn resolve(plan: &Plan, before: &Resolved) -> (Resolved, Vec<String>) {
             }
         }
     }
-    for base in [&plan.image.build_base, &plan.image.runtime_base] {
+    for base in moving(plan) {
         if base.is_pinned() || resolved.images.contains_key(base.as_str()) {
             continue;
         }
@@ -93,4 +103,12 @@ fn resolve(plan: &Plan, before: &Resolved) -> (Resolved, Vec<String>) {
         }
     }
     (resolved, problems)
+}
+
+/// Names of images that something else may stand behind tomorrow: the bases, and what nodes pull from a registry.
+fn moving(plan: &Plan) -> Vec<&ImageReference> {
+    let mut names = vec![&plan.image.build_base, &plan.image.runtime_base];
+    let own = plan.strategies.first().map(|strategy| &strategy.image.name);
+    names.extend(own.filter(|name| plan.target.pulls() && name.has_registry()));
+    names
 }

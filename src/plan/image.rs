@@ -129,6 +129,12 @@ impl ImageReference {
         &self.0
     }
 
+    /// Whether the reference says which registry it is in, instead of meaning this machine's own image or Docker Hub's.
+    pub fn has_registry(&self) -> bool {
+        let first = self.0.split_once('/').map(|(first, _)| first);
+        first.is_some_and(|host| host.contains(['.', ':']) || host == "localhost")
+    }
+
     /// Whether the reference names content instead of a tag that can move.
     pub fn is_pinned(&self) -> bool {
         self.0.contains("@sha256:")

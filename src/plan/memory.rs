@@ -15,6 +15,7 @@ mod graph;
 mod host;
 mod keys;
 mod prepared;
+mod profile;
 mod repeat;
 mod request;
 mod schedule;
@@ -24,6 +25,7 @@ mod weights;
 
 pub use host::HostMemory;
 pub use prepared::{Prepared, Spot, Trial, Usage};
+pub use profile::Profile;
 pub use request::{
     FlashAttention, GpuLayers, LoadMode, Override, Request, RequestError, SplitMode,
 };
@@ -65,6 +67,8 @@ pub enum EstimateError {
     Tensors { architecture: String },
     #[error("a quantized V cache needs flash attention, which is off")]
     QuantizedValues,
+    #[error("profile {profile:?} has no figures for {architecture}: it was measured with {known}")]
+    Profile { profile: String, architecture: String, known: String },
 }
 
 impl DeviceMemory {

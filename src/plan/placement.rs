@@ -8,6 +8,7 @@
 mod block;
 mod goal;
 mod judge;
+mod notes;
 mod rules;
 mod search;
 

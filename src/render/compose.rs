@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::filter as filters;
 use crate::plan::compose::ComposePlan;
+use crate::plan::inlined::Mount;
 
 #[derive(Template)]
 #[template(path = "docker-compose.yml", escape = "plain")]
@@ -14,13 +15,7 @@ struct Compose<'a> {
     plan: &'a ComposePlan,
     commit: &'a str,
     publish: String,
-    volumes: Vec<Volume<'a>>,
-}
-
-struct Volume<'a> {
-    host: &'a str,
-    inside: &'a str,
-    read_only: bool,
+    volumes: Vec<Mount>,
 }
 
 pub(super) fn compose(header: &[String], plan: &ComposePlan) -> askama::Result<String> {
@@ -29,14 +24,7 @@ pub(super) fn compose(header: &[String], plan: &ComposePlan) -> askama::Result<S
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
         _ => plan.container.publish.clone(),
     };
-    let volumes = plan.container.volumes.iter().filter_map(|v| volume(v)).collect();
+    let volumes = plan.container.volumes.iter().filter_map(|v| Mount::read(v)).collect();
     let commit = plan.commit.as_deref().unwrap_or_default();
     Compose { header, plan, commit, publish, volumes }.render()
-}
-
-/// `host:container[:ro]`, as the check has seen that it is.
-fn volume(text: &str) -> Option<Volume<'_>> {
-    let mut parts = text.split(':');
-    let (host, inside) = (parts.next()?, parts.next()?);
-    Some(Volume { host, inside, read_only: parts.next() == Some("ro") })
 }

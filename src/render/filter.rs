@@ -80,6 +80,30 @@ pub fn sh(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
     safe(quote::shell::encode(&value.to_string()))
 }
 
+/// A word in a Quadlet unit's key that holds words.
+#[askama::filter_fn]
+pub fn unit_word(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::systemd::word(&value.to_string()))
+}
+
+/// The whole value of a Quadlet unit's key.
+#[askama::filter_fn]
+pub fn unit_line(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::systemd::line(&value.to_string()))
+}
+
+/// A value of a manifest that nobody expands.
+#[askama::filter_fn]
+pub fn manifest(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::kubernetes::scalar(&value.to_string()))
+}
+
+/// A value of a manifest that Kubernetes expands.
+#[askama::filter_fn]
+pub fn kubernetes(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::kubernetes::encode(&value.to_string()))
+}
+
 /// The text of a comment, behind its `# `.
 #[askama::filter_fn]
 pub fn comment(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {

@@ -70,6 +70,11 @@ impl Container {
         }
     }
 
+    /// What names of things beyond this directory begin with: of a stack, of units, of objects in a cluster.
+    pub fn prefix(&self) -> &str {
+        self.project.as_deref().unwrap_or("llama")
+    }
+
     /// The first thing in which another strategy needs another container, as `key`, ours and theirs.
     pub fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
         if self == other {

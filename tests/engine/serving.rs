@@ -19,7 +19,8 @@ pub(crate) const CASES: &[Case] = &[
     ("serving::an_image_for_other_strategies", an_image_for_other_strategies),
 ];
 
-const QUESTION: &str = r#""messages":[{"role":"user","content":"Say hello."}],"max_tokens":8"#;
+const QUESTION: &str =
+    r#""messages":[{"role":"user","content":"Say hello."}],"max_tokens":8,"temperature":0"#;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -38,7 +39,8 @@ fn up_chat_down(engine: &Engine) {
     let text = answer.pointer("/content/0/text").and_then(Value::as_str);
     assert!(text.is_some_and(|text| !text.is_empty()), "{answer}");
     let stream = strategy.ask("/v1/chat/completions", &format!(r#"{{"stream":true,{QUESTION}}}"#));
-    assert!(stream.matches("data: {").count() > 3 && stream.contains("data: [DONE]"), "{stream}");
+    // A piece may hold several tokens, where a character is made of several.
+    assert!(stream.matches("data: {").count() > 1 && stream.contains("data: [DONE]"), "{stream}");
 
     let status = strategy.run(&["status", &strategy.project, "--format", "json"]).ends(0, "");
     let status = json(&status.out);

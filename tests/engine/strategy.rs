@@ -153,7 +153,7 @@ impl<'a> Strategy<'a> {
     pub(crate) fn ask(&self, path: &str, body: &str) -> String {
         let url = format!("http://127.0.0.1:{}{path}", self.port);
         let mut args = vec!["exec".to_owned(), self.container(), "curl".into()];
-        args.extend(["--silent", "--fail", "--max-time", "60"].map(str::to_owned));
+        args.extend(["--silent", "--fail", "--max-time", "300"].map(str::to_owned));
         if !body.is_empty() {
             args.extend(
                 ["--header", "Content-Type: application/json", "--data"].map(str::to_owned),

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use composegen::compile::{Compiled, Request, compile};
 use composegen::flags;
 use composegen::lock::Resolved;
+use composegen::plan::Target;
 use composegen::preset::resolve::Library;
 use composegen::strategy::Strategy;
 
@@ -16,11 +17,20 @@ use crate::repository::{files, root};
 use crate::tools;
 
 fn compiled(dir: &Utf8Path, presets: &[Utf8PathBuf]) -> Compiled {
+    compiled_for(None, dir, presets)
+}
+
+pub(crate) fn compiled_for(
+    target: Option<Target>,
+    dir: &Utf8Path,
+    presets: &[Utf8PathBuf],
+) -> Compiled {
     let load = |path: &Utf8Path| std::fs::read_to_string(dir.join(path));
     let mut library = Library::new(&load);
     let request = Request {
         presets,
         out: Utf8Path::new("out"),
+        target,
         here: dir,
         pinned: &Resolved::default(),
         placements: &BTreeMap::new(),
@@ -30,10 +40,12 @@ fn compiled(dir: &Utf8Path, presets: &[Utf8PathBuf]) -> Compiled {
 }
 
 /// Writes the artifacts, and a server that keeps its arguments.
-fn lay_out(dir: &Path, compiled: &Compiled) {
+pub(crate) fn lay_out(dir: &Path, compiled: &Compiled) {
     use std::os::unix::fs::PermissionsExt as _;
     for artifact in &compiled.artifacts {
-        std::fs::write(dir.join(&artifact.path), &artifact.text).unwrap();
+        let file = dir.join(&artifact.path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, &artifact.text).unwrap();
     }
     std::fs::create_dir_all(dir.join("bin")).unwrap();
     let server = dir.join("bin/llama-server");
@@ -65,7 +77,11 @@ fn environment(compose: &Path, dir: &Path, strategy: &str) -> BTreeMap<String, S
 }
 
 /// The arguments with which the entrypoint starts llama-server.
-fn argv(shell: &[&str], dir: &Path, environment: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn argv(
+    shell: &[&str],
+    dir: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Vec<String> {
     let file = dir.join("argv");
     let mut environment = environment.clone();
     // The model has to be there; nothing else of the road depends on where.
@@ -93,7 +109,7 @@ fn argv(shell: &[&str], dir: &Path, environment: &BTreeMap<String, String>) -> V
 }
 
 /// Each flag of the strategy with its value, then its further arguments at the end.
-fn assert_arrived(strategy: &Strategy, argv: &[String], how: &str) {
+pub(crate) fn assert_arrived(strategy: &Strategy, argv: &[String], how: &str) {
     let extra = &strategy.extra_args;
     let (flags, tail) = argv.split_at(argv.len() - extra.len());
     assert_eq!(tail, extra.as_slice(), "{how}: extra_args");
@@ -122,20 +138,29 @@ fn assert_arrived(strategy: &Strategy, argv: &[String], how: &str) {
     assert_eq!(arrived, expected, "{how}");
 }
 
+/// A container's environment, through the entrypoint of the directory in every shell.
+pub(crate) fn assert_served(
+    dir: &Path,
+    strategy: &Strategy,
+    environment: &BTreeMap<String, String>,
+    by: &str,
+) {
+    assert_eq!(environment["MODEL"], strategy.model);
+    let busybox = tools::find("busybox");
+    let mut shells: Vec<Vec<&str>> = vec![vec!["sh"], vec!["bash", "--posix"]];
+    shells.extend(busybox.as_ref().map(|b| vec![b.to_str().unwrap(), "sh"]));
+    for shell in shells.iter().filter(|shell| tools::find(shell[0]).is_some()) {
+        let argv = argv(shell, dir, environment);
+        assert_arrived(strategy, &argv, &format!("{} by {by} and {shell:?}", strategy.name));
+    }
+}
+
 fn travel(dir: &Path, compiled: &Compiled) {
     lay_out(dir, compiled);
-    let busybox = tools::find("busybox");
     for compose in tools::composes() {
         for strategy in &compiled.plan.strategies {
             let environment = environment(&compose, dir, &strategy.name);
-            assert_eq!(environment["MODEL"], strategy.model);
-            let mut shells: Vec<Vec<&str>> = vec![vec!["sh"], vec!["bash", "--posix"]];
-            shells.extend(busybox.as_ref().map(|b| vec![b.to_str().unwrap(), "sh"]));
-            for shell in shells.iter().filter(|shell| tools::find(shell[0]).is_some()) {
-                let argv = argv(shell, dir, &environment);
-                let how = format!("{} by {} and {shell:?}", strategy.name, compose.display());
-                assert_arrived(strategy, &argv, &how);
-            }
+            assert_served(dir, strategy, &environment, compose.to_str().unwrap());
         }
     }
 }
@@ -184,12 +209,10 @@ const HOSTILE: &[&str] = &[
     "%s %d %%",
 ];
 
-#[test]
-fn hostile_values_arrive_as_typed() {
-    let dir = tempfile::tempdir().unwrap();
-    let here = Utf8Path::from_path(dir.path()).unwrap();
+/// Writes a preset for each of [`HOSTILE`] that the target can take, with the text wherever a text can stand.
+pub(crate) fn hostile_presets(here: &Utf8Path, takes: &dyn Fn(&str) -> bool) -> Vec<Utf8PathBuf> {
     let mut presets = Vec::new();
-    for (i, text) in HOSTILE.iter().enumerate() {
+    for (i, text) in HOSTILE.iter().enumerate().filter(|(_, text)| takes(text)) {
         let word = toml::Value::String((*text).to_owned());
         let listed = toml::Value::String(text.replace(',', ";"));
         let preset = format!(
@@ -201,6 +224,14 @@ fn hostile_values_arrive_as_typed() {
         std::fs::write(here.join(format!("p{i}.toml")), preset).unwrap();
         presets.push(Utf8PathBuf::from(format!("p{i}.toml")));
     }
+    presets
+}
+
+#[test]
+fn hostile_values_arrive_as_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = Utf8Path::from_path(dir.path()).unwrap();
+    let presets = hostile_presets(here, &|_| true);
     let out = tempfile::tempdir().unwrap();
     travel(out.path(), &compiled(here, &presets));
 }

@@ -85,6 +85,111 @@ fn the_life_of_an_output_directory() {
     assert_eq!(code(&["check"]), 0);
 }
 
+/// The same life for another target, and from one target to another.
+#[test]
+fn the_life_of_another_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+    let there = |name: &str| here.join("deploy/a").join(name).exists();
+    let code = |args: &[&str]| run_in(here, args).status.code().unwrap();
+    write("a.toml", "[model]\nfile = \"a.gguf\"\n");
+    for (target, file) in [
+        ("swarm", "a.stack.yml"),
+        ("kubernetes", "a/deployment.yaml"),
+        ("quadlet", "llama-a.container"),
+        ("compose", "docker-compose.yml"),
+    ] {
+        assert_eq!(code(&["build", "a.toml", "--target", target]), 0, "{target}");
+        assert!(there(file), "{target}");
+        assert_eq!(code(&["check"]), 0, "{target}");
+        let path = here.join("deploy/a").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# Made by composegen"), "{target}: {text}");
+        std::fs::write(&path, format!("{text}# mine\n")).unwrap();
+        assert_eq!(code(&["check"]), 3, "{target}");
+        assert_eq!(code(&["build", "a.toml", "--target", target]), 6, "{target}");
+        assert_eq!(code(&["build", "a.toml", "--target", target, "--force"]), 0, "{target}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+    assert!(
+        !there("a.stack.yml") && !there("a") && !there("llama-a.container"),
+        "what was is gone"
+    );
+
+    // A preset's own word counts where the command line has none.
+    write("a.toml", "target = \"quadlet\"\n[model]\nfile = \"a.gguf\"\n");
+    assert_eq!(code(&["check"]), 3, "an input is another");
+    assert_eq!(code(&["build", "a.toml"]), 0);
+    assert!(there("llama-a.container") && !there("docker-compose.yml"));
+    assert_eq!(code(&["check"]), 0);
+
+    // What starts a strategy starts what Compose would, and writes nothing here.
+    let output = run_in(here, &["up", "deploy/a"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`deploy/a` is for quadlet"), "{output:?}");
+    assert!(there("llama-a.container"));
+
+    let lock = here.join("deploy/a/composegen.lock");
+    let locked = std::fs::read_to_string(&lock).unwrap();
+    std::fs::write(&lock, locked.replace("[resolved", "target = \"nomad\"\n\n[resolved")).unwrap();
+    let output = run_in(here, &["check"]);
+    assert_eq!(output.status.code(), Some(7));
+    assert!(text(&output.stderr).contains("names the target `nomad`"), "{output:?}");
+}
+
+/// What nodes pull gets its digest from the registry, by way of the user's docker; the base images' are not asked for
+/// again where they are pinned, and a name without a registry is nobody's to ask for.
+#[test]
+fn update_pins_the_image_that_nodes_pull() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let docker = here.join("docker");
+    let script = format!("#!/bin/sh\necho \"$6\" >> asked\necho {digest}\n");
+    std::fs::write(&docker, script).unwrap();
+    std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let base = format!("debian@{digest}");
+    let preset = |name: &str| {
+        format!(
+            "[model]\nfile = \"a.gguf\"\n[image]\nbackend = \"cpu\"\nname = \"{name}\"\n\
+             commit = \"{}\"\nbuild_base = \"{base}\"\nruntime_base = \"{base}\"\n",
+            "0".repeat(40)
+        )
+    };
+    for (name, target, asked) in [
+        ("r.example/llama:1", "swarm", true),
+        ("r.example/llama:1", "kubernetes", true),
+        ("r.example/llama:1", "compose", false),
+        ("own/llama:1", "swarm", false),
+    ] {
+        let _ = std::fs::remove_file(here.join("asked"));
+        let _ = std::fs::remove_dir_all(here.join("deploy"));
+        std::fs::write(here.join("a.toml"), preset(name)).unwrap();
+        assert!(run_in(here, &["build", "a.toml", "--target", target]).status.success());
+        let output = Command::new(env!("CARGO_BIN_EXE_composegen"))
+            .args(["update", "deploy/a"])
+            .current_dir(here)
+            .env("PATH", format!("{}:/usr/bin:/bin", here.display()))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let list = std::fs::read_to_string(here.join("asked")).unwrap_or_default();
+        assert_eq!(list, if asked { format!("{name}\n") } else { String::new() }, "{target}");
+        let file = match target {
+            "swarm" => "a.stack.yml",
+            "kubernetes" => "a/deployment.yaml",
+            _ => "docker-compose.yml",
+        };
+        let made = std::fs::read_to_string(here.join("deploy/a").join(file)).unwrap();
+        assert_eq!(made.contains(&format!("image: \"{name}@{digest}\"")), asked, "{made}");
+        let warned = text(&output.stderr).matches("unpinned-image").count();
+        assert_eq!(warned, usize::from(target != "compose") * (1 + usize::from(!asked)));
+        assert_eq!(run_in(here, &["check"]).status.code(), Some(0));
+    }
+}
+
 #[test]
 fn a_foreign_file_is_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();

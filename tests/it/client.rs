@@ -29,7 +29,7 @@ fn connection_of(
     };
     let mut library = Library::new(&load);
     let resolved = library.resolve(Utf8Path::new("presets/own.toml")).unwrap();
-    check(&resolved, &mut library.findings);
+    check(&resolved, None, &mut library.findings);
     let errors: Vec<_> =
         library.findings.iter().filter(|f| f.severity() == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");

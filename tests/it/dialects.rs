@@ -4,4 +4,4 @@
 mod compose;
 mod decoders;
 mod shells;
-mod values;
+pub(crate) mod values;

@@ -129,6 +129,48 @@ fn single_tensors_never_place_less_than_whole_layers() {
     }
 }
 
+/// What is left on each GPU is less than the smallest tensor of experts that stayed in system memory, or the plan says why.
+#[test]
+fn single_tensors_fill_every_gpu() {
+    let rigs = [
+        vec![gpu(24564, 23671, 1008.0), gpu(16303, 12761, 896.0)],
+        vec![gpu(12288, 11900, 360.0), gpu(24576, 24000, 936.0)],
+        vec![gpu(16384, 15900, 500.0); 3],
+        vec![gpu(24564, 23900, 1008.0)],
+    ];
+    let mut filled = 0_u32;
+    for file in [UD6, "gpt-oss-20b.gguf", "qwen3moe-30b.gguf"] {
+        let model = model(file);
+        for rig in &rigs {
+            for flags in ["-c 65536 -ub 2048", "-c 131072 -ub 512", "-c 262144 -ub 2048"] {
+                let request = request(&format!("{flags} -b 2048 -np 1 -fa on -ctk q8_0 -ctv q8_0"));
+                let plan = placed(&model, rig, &request, Granularity::Tensor);
+                assert!(plan.fits, "{file} {flags}");
+                if plan.experts_placed == plan.experts {
+                    continue;
+                }
+                let away = model.tensors.iter().filter(|tensor| {
+                    tensor.base().ends_with("_exps.weight")
+                        && plan.rules.iter().any(|rule| {
+                            tensor.layer.is_some_and(|layer| rule.layers.contains(&layer))
+                        })
+                });
+                let least = away.map(|tensor| tensor.bytes).min().unwrap();
+                for device in &plan.estimate.devices {
+                    let left = device.free.saturating_sub(device.total() + Bytes::from_mib(1024));
+                    let said = plan.notes.iter().any(|note| {
+                        note.starts_with(&format!("{} keeps {:.0} MiB", device.name, left.mib()))
+                    });
+                    let what = format!("{file} {flags} {} {left} {:?}", device.name, plan.rules);
+                    assert_eq!(left >= least, said, "{what}");
+                    filled += u32::from(left < least);
+                }
+            }
+        }
+    }
+    assert!(filled > 20, "{filled} GPUs were full");
+}
+
 #[test]
 fn pinned_layers_stay() {
     let model = model(UD6);
@@ -178,6 +220,9 @@ fn what_it_prints_is_reviewed() {
             "dense",
             &["plan", "--model", gemma.as_str(), "--gpu", "12288:11900:8.6", "--ctx-size", "8192"],
         ),
+        ("inspect", &["inspect", "tests/it/headers/gemma3-27b.gguf"]),
+        ("inspect-missing", &["inspect", "tests/it/headers/none-00001-of-00002.gguf"]),
+        ("inspect-no-model", &["inspect", "Cargo.toml"]),
         ("verify-ud-q6", &["verify", "ud-q6", "--model", ud6.as_str()]),
         ("no-machine", &["plan", "--model", gemma.as_str()]),
         (

@@ -22,6 +22,7 @@ fn findings(presets: &[Utf8PathBuf]) -> (Vec<Code>, String) {
     let request = Request {
         presets,
         out: Utf8Path::new("out"),
+        target: None,
         here: Utf8Path::new("/repository"),
         pinned: &Resolved::default(),
         placements: &BTreeMap::new(),
@@ -53,6 +54,22 @@ fn presets_that_do_not_belong_together() {
         assert!(codes.iter().any(|code| code.as_str() == name), "{name}: {codes:?}\n{text}");
         snapshots("rejects").bind(|| insta::assert_snapshot!(name, text));
     }
+}
+
+#[test]
+fn presets_of_two_targets() {
+    let pair =
+        ["a", "b"].map(|file| Utf8PathBuf::from(format!("pairs/target-mismatch/{file}.toml")));
+    let (codes, text) = findings(&pair);
+    assert_eq!(codes, [Code::ContainerMismatch], "{text}");
+    snapshots("rejects").bind(|| insta::assert_snapshot!("target-mismatch", text));
+}
+
+#[test]
+fn a_preset_named_like_a_file_beside_its_directory() {
+    let (codes, text) = findings(&["pairs/unsafe-name/models.yaml.toml".into()]);
+    assert_eq!(codes, [Code::UnsafeName, Code::UnpinnedImage], "{text}");
+    assert!(text.contains("the directory `models.yaml` would be where a file of that name is"));
 }
 
 #[test]

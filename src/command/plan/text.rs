@@ -45,6 +45,12 @@ pub(super) fn text(
             device.free.mib(),
         ));
     }
+    if let Some(profile) = case.request.profile {
+        lines.push(format!(
+            "compute with the additions of profile {}: {}",
+            profile.name, profile.about
+        ));
+    }
     let host = &placement.estimate.host;
     lines.push(format!("Host  weights {:.0}, compute {:.0}", host.model.mib(), host.compute.mib()));
     lines.push(String::new());

@@ -27,6 +27,8 @@ fn find(directory: &Utf8Path, strategy: &str) -> Option<Vec<Memory>> {
     let request = Compile {
         presets: &presets,
         out: directory,
+        // A container of an engine: that is what Compose would start.
+        target: Some(crate::plan::Target::Compose),
         here: &here,
         pinned: &lock.resolved,
         placements: &lock.placements,

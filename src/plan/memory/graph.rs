@@ -7,15 +7,20 @@ mod tensor;
 
 pub(super) use tensor::{Op, Sources, Tensor, Ty};
 
+use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 
-/// A tensor of one graph.
+/// A tensor of one graph: its number from 1 on, so that an absent one takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Id(u32);
+pub(super) struct Id(NonZeroU32);
 
 impl Id {
+    fn of(index: usize) -> Self {
+        Self(u32::try_from(index).map_or(NonZeroU32::MAX, |n| NonZeroU32::MIN.saturating_add(n)))
+    }
+
     pub(super) const fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 
@@ -60,12 +65,11 @@ impl Graph {
 
     /// The tensors made from the `from`th on.
     pub(super) fn ids(&self, from: usize) -> impl Iterator<Item = Id> + use<> {
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        (number(from)..number(self.tensors.len())).map(Id)
+        (from..self.tensors.len()).map(Id::of)
     }
 
     pub(super) fn add(&mut self, tensor: Tensor) -> Id {
-        let id = Id(u32::try_from(self.tensors.len()).unwrap_or(u32::MAX));
+        let id = Id::of(self.tensors.len());
         self.tensors.push(tensor);
         self.listed.push(false);
         id

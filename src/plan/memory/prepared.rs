@@ -16,6 +16,7 @@ use super::build::{self, Built, Names, Plan};
 use super::cache;
 use super::devices;
 use super::graph::Place;
+use super::profile::Addition;
 use super::repeat;
 use super::request::{FlashAttention, GpuLayers, Request, SplitMode};
 use super::schedule::{self, Pins, Rig};
@@ -86,6 +87,8 @@ pub struct Prepared<'a> {
     members: Vec<Vec<usize>>,
     /// The tied embedding's place in the list of tensors.
     tied: Option<usize>,
+    /// What the build takes beyond the modelled one.
+    addition: Option<&'static Addition>,
     known: Mutex<HashMap<u64, Compute>>,
 }
 
@@ -98,6 +101,16 @@ impl<'a> Prepared<'a> {
         if request.flash_attn == FlashAttention::Off && request.cache_type_v.is_quantized() {
             return Err(EstimateError::QuantizedValues);
         }
+        let addition = match request.profile {
+            None => None,
+            Some(profile) => {
+                Some(profile.addition(model).ok_or_else(|| EstimateError::Profile {
+                    profile: profile.name.clone(),
+                    architecture: model.architecture.clone(),
+                    known: profile.architectures().join(", "),
+                })?)
+            }
+        };
         let used = devices::used(gpus, request);
         let capabilities =
             used.iter().filter_map(|i| gpus.get(*i)).map(|gpu| gpu.compute_capability).collect();
@@ -120,6 +133,7 @@ impl<'a> Prepared<'a> {
             rig,
             weights,
             tied,
+            addition,
         })
     }
 
@@ -233,9 +247,16 @@ impl<'a> Prepared<'a> {
         let usage = (0..=usize::from(host.0)).map(|i| Usage {
             model: at(&model, i),
             context: at(&context, i),
-            compute: at(&compute.bytes, i),
+            compute: at(&compute.bytes, i) + self.added(i, &compute.bytes),
         });
         Ok((usage.collect(), compute.flash))
+    }
+
+    /// What the profile adds on a GPU that computes at all.
+    fn added(&self, gpu: usize, compute: &[u64]) -> Bytes {
+        let works = gpu < self.used.len() && compute.get(gpu).is_some_and(|bytes| *bytes > 0);
+        let added = self.addition.filter(|_| works);
+        added.map_or(Bytes::ZERO, |addition| addition.bytes(gpu, self.setup.tokens))
     }
 
     /// A tied embedding lies a second time where the output is, unless a rule put it elsewhere.

@@ -4,6 +4,9 @@
 const KEPT: usize = 4;
 /// The longest pattern looked for: a full-attention block every eighth is the longest period in use.
 const LONGEST: usize = 8;
+/// A run of equal blocks that is no longer than this may be a part of such a pattern, and a shorter run would be
+/// another one: with five windowed blocks and a full one, four and one have another peak.
+const RUN: usize = LONGEST - 1;
 
 /// The indices to keep of a sequence in which equal keys stand for equal blocks.
 pub(super) fn shorten(keys: &[u64]) -> Vec<usize> {
@@ -24,7 +27,7 @@ fn shorten_by(keys: &[u64], kept: &[usize], period: usize) -> Vec<usize> {
         let repeats = earlier.is_some_and(|earlier| keys.get(*earlier) == key);
         run = if repeats { run + 1 } else { 0 };
         out.push(*index);
-        if run == period * KEPT {
+        if run == (period * KEPT).max(RUN) {
             // Drop a whole period, but keep its last members so that the end is the real end.
             let end = out.len() - period;
             out.drain(end - period..end);
@@ -49,7 +52,7 @@ mod tests {
 
     #[test]
     fn long_runs_become_short_ones() {
-        assert_eq!(short("abbbbbbbbbbc"), "abbbbc");
+        assert_eq!(short("abbbbbbbbbbc"), "abbbbbbbc");
         assert_eq!(short("rrrarrrarrrarrrarrrarrraxx"), "rrrarrrarrrarrraxx");
         assert_eq!(short("abc"), "abc");
         assert_eq!(short(""), "");
@@ -59,6 +62,12 @@ mod tests {
     fn the_number_of_repetitions_does_not_matter() {
         let pattern = |n: usize, m: usize| short(&("aaab".repeat(n) + &"cccd".repeat(m) + "e"));
         assert_eq!(pattern(9, 7), pattern(5, 11));
+    }
+
+    #[test]
+    fn a_run_within_a_pattern_keeps_its_length() {
+        assert_eq!(short(&"sssssf".repeat(9)), "sssssf".repeat(5));
+        assert_eq!(short("sssssssfsssssssf"), "sssssssfsssssssf");
     }
 
     #[test]

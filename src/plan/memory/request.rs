@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::profile::Profile;
 use crate::gguf::DType;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub struct Request {
     pub cache_ram: Option<u64>,
     /// Checkpoints per slot.
     pub ctx_checkpoints: u64,
+    /// The build that is started, where it is not the modelled one.
+    pub profile: Option<&'static Profile>,
 }
 
 impl Default for Request {
@@ -114,6 +117,7 @@ impl Default for Request {
             load_mode: LoadMode::Mmap,
             cache_ram: Some(8192),
             ctx_checkpoints: 32,
+            profile: None,
         }
     }
 }

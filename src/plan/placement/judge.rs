@@ -5,6 +5,7 @@
 
 use super::block::{Block, blocks};
 use super::goal::Goal;
+use super::notes::notes;
 use super::rules;
 use super::search::{Search, Shape, Solution};
 use super::{Placement, Task};
@@ -345,35 +346,6 @@ fn finish(
         estimate: judged.estimate,
         estimates,
     };
-    placement.notes = notes(task, blocks, judged.solution.start, &placement);
+    placement.notes = notes(task, blocks, &judged.solution, &placement);
     placement
-}
-
-fn notes(task: &Task<'_>, blocks: &[Block], start: usize, placement: &Placement) -> Vec<String> {
-    let mut notes = Vec::new();
-    if start > 0 {
-        notes.push(format!(
-            "the first {start} of {} blocks are computed on the CPU: {}",
-            blocks.len() - 1,
-            if placement.experts == Bytes::ZERO {
-                "the model has no routed experts that could be moved alone"
-            } else {
-                "the GPUs cannot hold the rest even without any expert"
-            }
-        ));
-    }
-    if placement.rules.iter().any(|rule| rule.layers.is_empty()) {
-        notes.push(
-            "the rule on `output_norm` moves nothing; it keeps llama.cpp from reserving buffers for four \
-             batches in flight, which would not fit"
-                .to_owned(),
-        );
-    }
-    if !task.request.overrides.is_empty() {
-        notes.push("tensors that your own rules claim stay where those say".to_owned());
-    }
-    if !placement.fits {
-        notes.push("no placement leaves the margin free on every device".to_owned());
-    }
-    notes
 }

@@ -1,7 +1,8 @@
 //! Each encoder against the port of its reader: what it takes comes back, and what it refuses lies outside of its domain.
 
 use composegen::quote::{
-    self, Refused, comment, dockerfile, dotenv, exec, interpolation, kvfile, shell, yaml,
+    self, Refused, comment, dockerfile, dotenv, exec, interpolation, kubernetes, kvfile, shell,
+    systemd, yaml,
 };
 use proptest::prelude::*;
 
@@ -36,6 +37,17 @@ fn invisible(c: char) -> bool {
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
+/// What systemd makes of the only word of a line, where a specifier or a variable that is left is replaced.
+fn unit(text: &str) -> String {
+    let [word] = <[_; 1]>::try_from(systemd::decode(text, &|_| live(""), &live).unwrap()).unwrap();
+    word
+}
+
+/// What Unicode has reserved for no character, as systemd has it.
+fn no_character(c: char) -> bool {
+    ('\u{fdd0}'..='\u{fdef}').contains(&c) || u32::from(c) & 0xfffe == 0xfffe
+}
+
 const SINKS: &[Sink] = &[
     Sink {
         name: "yaml in compose",
@@ -55,6 +67,20 @@ const SINKS: &[Sink] = &[
             Ok(yaml::decode(&written).unwrap())
         },
         outside: |_| false,
+    },
+    Sink {
+        name: "Kubernetes",
+        road: |value| {
+            let written = kubernetes::encode(value)?;
+            let read = serde_saphyr::from_str::<String>(&written).unwrap();
+            assert_eq!(kubernetes::expand(&read, &live).unwrap(), value);
+            let plain = kubernetes::scalar(value).unwrap();
+            assert_eq!(yaml::decode(&plain).unwrap(), value);
+            Ok(kubernetes::decode(&written, &live).unwrap())
+        },
+        outside: |value| {
+            value.contains(|c| matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}'))
+        },
     },
     Sink {
         name: ".env",
@@ -103,6 +129,25 @@ const SINKS: &[Sink] = &[
         name: "shell word",
         road: |value| Ok(shell::decode(&shell::encode(value)?).unwrap()),
         outside: |_| false,
+    },
+    Sink {
+        name: "Quadlet word",
+        road: |value| Ok(unit(&systemd::word(&format!("K={value}"))?)[2..].to_owned()),
+        outside: |value| value.contains(|c| no_character(c) || c == '\u{80}'),
+    },
+    Sink {
+        name: "Quadlet line",
+        road: |value| {
+            let line = systemd::line(value)?;
+            assert!(!line.contains('\n') && line.trim() == line);
+            // As Quadlet hands it on: quoted, and nothing replaced.
+            Ok(unit(&format!("\"{}\"", line.replace('\\', "\\\\").replace('"', "\\\""))))
+        },
+        outside: |value| {
+            value.contains(|c| c == '\t' || invisible(c) || no_character(c) || c == '\u{a0}')
+                || value.trim() != value
+                || value.ends_with('\\')
+        },
     },
     Sink {
         name: "comment",
@@ -172,7 +217,9 @@ proptest! {
         let _ = dockerfile::decode(&text, &live);
         let _ = interpolation::decode(&text, &live);
         let _ = yaml::decode(&text);
+        let _ = kubernetes::expand(&text, &live);
         let _ = shell::decode(&text);
+        let _ = systemd::decode(&text, &|_| None, &live);
         if let Ok(words) = shell::words::split(&text) {
             prop_assert_eq!(shell::words::split(&shell::words::join(&words).unwrap()).unwrap(), words);
         }

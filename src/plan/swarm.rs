@@ -1,0 +1,75 @@
+//! What stands in a stack file and in the configuration of its nodes.
+
+use super::inlined::Inlined;
+
+/// Seconds that a start takes beside loading the model.
+const MARGIN_S: u32 = 60;
+
+/// What GPUs are called among a node's resources.
+pub const RESOURCE: &str = "NVIDIA-GPU";
+
+/// One stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack<'a> {
+    pub service: &'a Inlined,
+    /// The name to deploy it under.
+    pub prefix: &'a str,
+    pub environment: Vec<(String, String)>,
+    /// The models' directory on the node; absent where they are in a volume.
+    pub models_dir: Option<&'a str>,
+    pub publish: bool,
+    /// How many GPUs a node must have left, if any.
+    pub gpus: Option<usize>,
+    pub restart: &'static str,
+    pub max_attempts: Option<u32>,
+    /// Seconds after which a start counts as one that worked.
+    pub settled_s: u32,
+    /// Shared memory beyond Docker's 64 MiB.
+    pub shm_bytes: Option<u64>,
+    pub uid: &'a str,
+    pub gid: &'a str,
+}
+
+impl<'a> Stack<'a> {
+    pub fn new(service: &'a Inlined) -> Self {
+        let container = &service.container;
+        let (uid, gid) = container.user.split_once(':').unwrap_or((&container.user, "0"));
+        let (restart, max_attempts) = match container.restart.as_str() {
+            "no" => ("none", None),
+            "always" | "unless-stopped" => ("any", None),
+            policy => ("on-failure", policy.rsplit_once(':').and_then(|(_, n)| n.parse().ok())),
+        };
+        let mut environment = service.environment.clone();
+        // The node's runtime hands out what this names; the reservation only counts.
+        let visible = "NVIDIA_VISIBLE_DEVICES";
+        if !container.gpus.is_empty() && environment.iter().all(|(name, _)| name != visible) {
+            environment.push((visible.to_owned(), container.gpus.join(",")));
+        }
+        Self {
+            service,
+            prefix: container.prefix(),
+            environment,
+            models_dir: service.node_models(),
+            publish: service.for_everybody(),
+            gpus: service.cuda.then(|| container.gpus.len().max(1)),
+            restart,
+            max_attempts,
+            settled_s: container.start_period_s + MARGIN_S,
+            shm_bytes: container.shm_size_mib.map(|mib| u64::from(mib) << 20),
+            uid,
+            gid,
+        }
+    }
+
+    /// The items of the node's `node-generic-resources`.
+    pub fn resources(&self) -> Vec<String> {
+        let ids = &self.service.container.gpus;
+        let Some(count) = self.gpus else { return Vec::new() };
+        // A number would be read as how many there are.
+        if !ids.is_empty() && ids.iter().all(|id| id.parse::<u64>().is_err()) {
+            ids.iter().map(|id| format!("{RESOURCE}={id}")).collect()
+        } else {
+            vec![format!("{RESOURCE}={count}")]
+        }
+    }
+}

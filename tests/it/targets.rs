@@ -1,0 +1,5 @@
+//! What the targets other than Compose are given, judged by the programs that read it.
+
+mod kubernetes;
+mod quadlet;
+mod swarm;
