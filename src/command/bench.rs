@@ -36,6 +36,9 @@ pub(super) fn run(args: &Bench, terminal: &mut Terminal) -> Result<(), Failure> 
     let targets = targets(args, terminal)?;
     for target in &targets {
         fits(args, target)?;
+        for note in doubtful(target) {
+            writeln!(terminal.err, "note: {}: {note}", target.server.url())?;
+        }
     }
     let measured = measure::all(args, &targets, terminal)?;
     let mut runs = Vec::new();
@@ -139,6 +142,24 @@ fn strategies(args: &Bench, terminal: &mut Terminal) -> Result<Vec<Strategy>, Fa
     }
     report(&library.findings, &library.sources, false, terminal)?;
     Ok(strategies)
+}
+
+/// Where the server is not what the preset says. The ledger would keep it under the preset's name.
+fn doubtful(target: &Target) -> Vec<String> {
+    let Some(strategy) = &target.strategy else { return Vec::new() };
+    let (props, name) = (&target.props, &strategy.name);
+    let mut notes = Vec::new();
+    let file = strategy.model.rsplit('/').next().unwrap_or_default();
+    if file != props.model_file() {
+        notes.push(format!("it serves `{}`, and `{name}` names `{file}`", props.model_file()));
+    }
+    let tokens = strategy.word("--ctx-size").and_then(|word| word.parse::<u64>().ok());
+    // Slots share the context or each have a part of it; the server does not say which.
+    let slot = props.n_ctx;
+    if let Some(tokens) = tokens.filter(|n| *n > 0 && *n != slot && *n != slot * props.slots) {
+        notes.push(format!("its slots have {slot} tokens, and `{name}` a context of {tokens}"));
+    }
+    notes
 }
 
 /// Whether prompt and answer fit into a slot, before an hour is spent on the smaller ones.

@@ -4,7 +4,8 @@
 //! before it: with another number there, other blocks of other sizes are its own. What it holds besides (the rest of
 //! the blocks whose experts are in system memory) can only grow when later cards take fewer blocks. Hence: out of
 //! memory on a card excludes as many or more layers on it with the same on the cards before and no more on those
-//! behind, at this context or a larger one. If the card is not known, the same layers alone.
+//! behind, at this context or a larger one. If the card is not known, the same layers alone. All of it holds for one
+//! split of everything else: `tensor_split` belongs to the task's key, and stays as it is while layers are tried.
 
 use super::candidate::{Attempt, Candidate, Observation};
 use super::dimension::Memory;

@@ -159,6 +159,13 @@ fn one_server_into_the_ledger() {
     ];
     let output = bench(dir.path(), &args);
     assert!(output.status.success(), "{}", text(&output.stderr));
+    // What is kept under a preset's name should be that preset.
+    let notes = text(&output.stderr);
+    assert!(notes.contains("it serves `a.gguf`, and `ud-q6` names `Qwen3-Coder-Next-"), "{notes}");
+    assert!(
+        notes.contains("its slots have 4096 tokens, and `ud-q6` a context of 262144"),
+        "{notes}"
+    );
     let said = text(&output.stdout);
     assert!(said.contains("ud-q6: a.gguf, llama.cpp b11434"), "{said}");
     assert!(said.contains("answer: 42 tokens in"), "{said}");
@@ -175,7 +182,7 @@ fn one_server_into_the_ledger() {
         (run.key.llama.build, run.key.llama.commit.as_deref()),
         (Some(11434), Some("c0ffee1"))
     );
-    assert_eq!(run.ctx_size, Some(8192), "two slots of 4096");
+    assert_eq!(run.ctx_size, Some(262_144), "two slots: what the preset says");
     assert_eq!(run.layers, [13, 6]);
     let header = run.key.gguf.header.as_ref().unwrap();
     assert!(header.as_str().starts_with("sha256:") && run.key.gguf.bytes > Some(1000));
@@ -223,6 +230,7 @@ fn two_servers_by_turns() {
     assert!(!dir.path().join("ledger.jsonl").exists());
     let order: Vec<String> = text(&output.stderr)
         .lines()
+        .filter(|line| line.contains(" tokens, "))
         .filter_map(|line| Some(line.split_once(',')?.0.to_owned()))
         .map(|url| if url == slow.url { "A".to_owned() } else { "B".to_owned() })
         .collect();

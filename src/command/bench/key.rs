@@ -39,13 +39,22 @@ pub(super) fn run(args: &Bench, target: &Target, measured: Measured) -> Result<R
         },
         args: strategy.map(|strategy| strategy.args_without(&[])).unwrap_or_default(),
         layers: strategy.map(|strategy| strategy.layers.clone()).unwrap_or_default(),
-        ctx_size: Some(props.n_ctx * props.slots),
+        ctx_size: context(target),
         speeds: measured.speeds,
         answers: measured.answers,
         memory: Memory { vram_mib: used.map(|bytes| bytes.0 >> 20).collect(), ..Memory::default() },
         note: args.note.clone(),
         ..Run::default()
     })
+}
+
+/// Over all slots: where there are several, the server does not say whether they share it.
+fn context(target: &Target) -> Option<u64> {
+    let said = target.strategy.as_ref().and_then(|strategy| strategy.word("--ctx-size"));
+    match target.props.slots {
+        1 => Some(target.props.n_ctx),
+        _ => said.and_then(|word| word.parse().ok()),
+    }
 }
 
 /// The file as far as the server tells; the header where the file is at hand.

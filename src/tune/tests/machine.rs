@@ -166,7 +166,7 @@ fn assert_maximal(machine: &Machine, task: &Task, best: &Candidate) -> Result<()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(ProptestConfig::with_cases(50))]
 
     #[test]
     fn ends_with_a_plan_that_nothing_can_be_added_to(machine in machine(), starts in starts()) {
@@ -190,6 +190,11 @@ proptest! {
             other => prop_assert!(false, "{other:?}"),
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     /// What an attempt excludes really does not fit. Looked at where it matters: around plans that just do not fit.
     #[test]
@@ -244,6 +249,11 @@ proptest! {
             candidate = next;
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
 
     #[test]
     fn further_dimensions_end_as_well(machine in machine(), starts in starts()) {
