@@ -18,7 +18,7 @@ use composegen::preset::value;
 use composegen::strategy::Strategy;
 use composegen::units::Bytes;
 
-/// The strategies, and the headers to compute them with. That of UD-Q5_K_XL is not at hand: `Q5_K_M` stands in for it.
+/// The strategies, and the headers to compute them with. That of `UD-Q5_K_XL` is not at hand: `Q5_K_M` stands in for it.
 const STRATEGIES: [(&str, &str); 7] = [
     ("q5-64k", "qcn-q5km"),
     ("q5-256k", "qcn-q5km"),
