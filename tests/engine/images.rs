@@ -149,7 +149,7 @@ fn until_it_compiles(child: &mut std::process::Child) -> std::thread::JoinHandle
         }
         all
     });
-    begins.recv_timeout(Duration::from_secs(120)).unwrap();
+    begins.recv_timeout(Duration::from_secs(600)).unwrap();
     std::thread::sleep(Duration::from_secs(1));
     rest
 }
