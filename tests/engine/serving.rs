@@ -78,6 +78,10 @@ fn facts(strategy: &Strategy<'_>) -> Value {
     for own in ["config-hash", "version"] {
         labels.remove(&format!("com.docker.compose.{own}")).unwrap();
     }
+    // Compose's order of mounts depends on their paths, and means nothing.
+    if let Some(mounts) = facts.pointer_mut("/HostConfig/Mounts").and_then(Value::as_array_mut) {
+        mounts.sort_by_key(|mount| mount.get("Target").map(Value::to_string));
+    }
     let networks = inspected.pointer("/NetworkSettings/Networks").unwrap().as_object().unwrap();
     let names: Vec<String> = networks.keys().cloned().collect();
     facts.as_object_mut().unwrap().insert("Networks".to_owned(), names.into());
