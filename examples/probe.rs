@@ -7,7 +7,6 @@
 mod rows;
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -143,13 +142,8 @@ async fn ask_model(
 }
 
 fn headers(file: &camino::Utf8Path, model: &Model) -> Result<Vec<Header>, Error> {
-    let mut headers = Vec::new();
-    for part in &model.parts {
-        let mut bytes = Vec::new();
-        fs_err::File::open(file.with_file_name(&part.name))?
-            .take(part.data_start)
-            .read_to_end(&mut bytes)?;
-        headers.push(Header { name: part.name.clone(), bytes });
-    }
-    Ok(headers)
+    let header = |part: &gguf::Part| {
+        Ok(Header { name: part.name.clone(), bytes: gguf::header_bytes(file, part)? })
+    };
+    model.parts.iter().map(header).collect()
 }

@@ -22,7 +22,7 @@ pub use inspect::{Inspection, inspect};
 pub use model::{
     Cache, Experts, Indexer, Latent, Layer, Model, ModelError, Ssm, State, Window, WindowKind,
 };
-pub use open::{OpenError, digest, open, open_files};
+pub use open::{OpenError, digest, header_bytes, open, open_files};
 pub use reader::{Header, read};
 pub use role::Role;
 pub use shards::{Files, Part, PartName, join};

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use camino::Utf8Path;
 
 use super::Failure;
-use super::header::{self, Missing, said};
+use super::header::{self, Missing};
 use super::plan::{Case, Own};
 use crate::check::check;
 use crate::compile::Request;
@@ -134,7 +134,8 @@ impl Desk<'_> {
             (Err(missing), _) => return Err(self.unplanned(&missing).into()),
         };
         let broken = |message: String| Box::new(self.finding(Code::Unplanned, message));
-        let digest = gguf::digest(&path, &model).map_err(|error| broken(said(&error)))?;
+        let digest =
+            gguf::digest(&path, &model.parts).map_err(|error| broken(error.to_string()))?;
         let own = self.own()?;
         let words = own.words(&self.wanted.host);
         let anew =

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 
-use super::shards::{Files, PartName, join};
+use super::shards::{Files, Part, PartName, join};
 use super::{GgufError, Model, ModelError, read};
 use crate::artifact::Digest;
 
@@ -40,17 +40,27 @@ pub fn open(path: &Utf8Path) -> Result<Model, OpenError> {
     Model::new(files).map_err(|source| OpenError::Model { path: path.to_owned(), source })
 }
 
-/// The digest of what stands before the tensors' data in `model`, read from `path`: of all parts, one after the other.
+/// The digest of what stands before the tensors' data in these parts, one after the other; `path` is any of their files.
 /// A file that was cut off behind its header has the digest of the whole one.
-pub fn digest(path: &Utf8Path, model: &Model) -> Result<Digest, OpenError> {
+pub fn digest(path: &Utf8Path, parts: &[Part]) -> io::Result<Digest> {
     let mut whole: Box<dyn Read> = Box::new(io::empty());
-    for part in &model.parts {
-        let file = File::open(path.with_file_name(&part.name))?;
-        // Before the data there may be padding, which is zeros.
-        let header = file.take(part.data_start).chain(io::repeat(0)).take(part.data_start);
-        whole = Box::new(whole.chain(header));
+    for part in parts {
+        whole = Box::new(whole.chain(before_data(path, part)?));
     }
-    Ok(Digest::read(&mut whole)?)
+    Digest::read(&mut whole)
+}
+
+/// What stands before the tensors' data in one part; `path` is any file of the model.
+pub fn header_bytes(path: &Utf8Path, part: &Part) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    before_data(path, part)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn before_data(path: &Utf8Path, part: &Part) -> io::Result<impl Read + use<>> {
+    let file = File::open(path.with_file_name(&part.name))?;
+    // Before the data there may be padding, which is zeros.
+    Ok(file.take(part.data_start).chain(io::repeat(0)).take(part.data_start))
 }
 
 /// The headers of all parts, put together. Parts that are not there are a finding, unless it is the first.

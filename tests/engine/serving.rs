@@ -78,7 +78,7 @@ fn facts(strategy: &Strategy<'_>) -> Value {
     for own in ["config-hash", "version"] {
         labels.remove(&format!("com.docker.compose.{own}")).unwrap();
     }
-    // Compose's order of mounts depends on their paths, and means nothing.
+    // Compose takes them from a map: their order is another one from run to run.
     if let Some(mounts) = facts.pointer_mut("/HostConfig/Mounts").and_then(Value::as_array_mut) {
         mounts.sort_by_key(|mount| mount.get("Target").map(Value::to_string));
     }

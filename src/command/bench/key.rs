@@ -1,14 +1,10 @@
 //! A measurement as a run of the ledger: what it is keyed by, as far as it can be found out.
 
 use std::error::Error as _;
-use std::io::Read as _;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use camino::Utf8Path;
 
 use super::Target;
 use super::measure::Measured;
-use crate::artifact::Digest;
 use crate::cli::Bench;
 use crate::command::{Failure, run_key};
 use crate::gguf;
@@ -69,21 +65,11 @@ fn gguf(args: &Bench, target: &Target) -> Result<Gguf, Failure> {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             Failure::File(format!("{error}{cause}"))
         })?;
-        // The first part has the metadata; the others lie beside it.
-        if let Some(first) = files.parts.first() {
-            found.header =
-                Some(header_digest(&path.with_file_name(&first.name), first.data_start)?);
-        }
+        let digest = gguf::digest(path, &files.parts);
+        found.header = Some(digest.map_err(|error| Failure::File(error.to_string()))?);
         found.bytes = Some(files.parts.iter().map(|part| part.length.0).sum());
     }
     Ok(found)
-}
-
-fn header_digest(path: &Utf8Path, length: u64) -> Result<Digest, Failure> {
-    let file = |error: std::io::Error| Failure::File(error.to_string());
-    let mut bytes = Vec::new();
-    fs_err::File::open(path).map_err(file)?.take(length).read_to_end(&mut bytes).map_err(file)?;
-    Ok(Digest::of(&bytes))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a run is dated; no artifact holds it")]

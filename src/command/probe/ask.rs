@@ -1,7 +1,5 @@
 //! The way of questions to an image and of answers back.
 
-use std::io::Read as _;
-
 use camino::Utf8Path;
 
 use crate::command::{Failure, strategy};
@@ -9,7 +7,7 @@ use crate::engine::interrupt::Interrupt;
 use crate::engine::probe::Header;
 use crate::engine::{Engine, run as block_on};
 use crate::exit::Exit;
-use crate::gguf::Model;
+use crate::gguf::{self, Model, Part};
 use crate::probe::{Answer, Question};
 
 /// An image, and the header of the model that it is asked about.
@@ -25,13 +23,11 @@ impl Prober {
         file: &Utf8Path,
         model: &Model,
     ) -> Result<Self, Failure> {
-        let mut headers = Vec::new();
-        for part in &model.parts {
-            let mut bytes = Vec::new();
-            let file = fs_err::File::open(file.with_file_name(&part.name))?;
-            file.take(part.data_start).read_to_end(&mut bytes)?;
-            headers.push(Header { name: part.name.clone(), bytes });
-        }
+        let header = |part: &Part| {
+            let bytes = gguf::header_bytes(file, part)?;
+            Ok::<_, std::io::Error>(Header { name: part.name.clone(), bytes })
+        };
+        let headers = model.parts.iter().map(header).collect::<Result<_, _>>()?;
         Ok(Self { image: image.to_owned(), headers })
     }
 
