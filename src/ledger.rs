@@ -3,12 +3,14 @@
 //! A line is never rewritten. One that was cut off by a crash is passed over and named, as is one that a later
 //! version wrote.
 
+mod eval;
 mod moment;
 mod run;
 mod select;
 
 use crate::artifact::Digest;
 
+pub use eval::{Eval, Interval, Part};
 pub use moment::Moment;
 pub use run::{Answer, Gguf, Key, Llama, Memory, Outcome, PresetKey, Run, Source, Speed, What};
 pub use select::{Ambiguous, Filter, latest, pick};

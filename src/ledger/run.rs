@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Moment, VERSION};
+use super::{Eval, Moment, VERSION};
 use crate::artifact::Digest;
 use crate::bench::Spread;
 
@@ -30,7 +30,7 @@ words! {
 
 words! {
     /// What was done.
-    What { Bench = "bench", Attempt = "attempt", }
+    What { Bench = "bench", Attempt = "attempt", Eval = "eval", }
 }
 
 words! {
@@ -69,6 +69,8 @@ pub struct Run {
     pub answers: Vec<Answer>,
     #[serde(default, skip_serializing_if = "Memory::is_empty")]
     pub memory: Memory,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval: Option<Eval>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -209,6 +211,7 @@ impl Default for Run {
             speeds: Vec::new(),
             answers: Vec::new(),
             memory: Memory::default(),
+            eval: None,
             note: None,
         }
     }
