@@ -1,10 +1,14 @@
 //! The commands: each reads, lets the core think, and writes. No command knows how another works.
 
+#[cfg(feature = "engine")]
+mod accepted;
 mod auto;
 #[cfg(feature = "bench")]
 mod bench;
 mod build;
+mod calibration;
 mod check;
+mod checked;
 mod client;
 #[cfg(feature = "engine")]
 mod doctor;

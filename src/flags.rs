@@ -2,11 +2,13 @@
 //!
 //! Knows names, not meanings: which value is sensible beside which other is for those who think about presets.
 
+mod accepted;
 mod argv;
 mod number;
 mod removed;
 mod table;
 
+pub use accepted::{Accepted, Lacking, NotKept};
 pub use argv::{Given, SplitError, split};
 pub use number::{Number, stof, stoi};
 pub use removed::{Removed, removed};

@@ -12,7 +12,9 @@ use crate::artifact::Digest;
 
 pub use eval::{Eval, Interval, Part};
 pub use moment::Moment;
-pub use run::{Answer, Gguf, Key, Llama, Memory, Outcome, PresetKey, Run, Source, Speed, What};
+pub use run::{
+    Answer, Buffers, Device, Gguf, Key, Llama, Memory, Outcome, PresetKey, Run, Source, Speed, What,
+};
 pub use select::{Ambiguous, Filter, latest, pick};
 
 /// Its name where no other is given.

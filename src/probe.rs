@@ -9,7 +9,7 @@ mod answer;
 
 use serde::Serialize;
 
-pub use answer::{Answer, Row, differences, fits};
+pub use answer::{Answer, Row, differences, rooms};
 
 use crate::gguf::Part;
 use crate::hardware::Gpu;
@@ -91,6 +91,16 @@ impl Question {
             .collect();
         let model = parts.first().map(|part| part.name.clone()).unwrap_or_default();
         Self { gpus: described.join(","), args: kept(args), model }
+    }
+
+    /// llama-server's flags, without those that a dry run sets itself.
+    pub fn args(&self) -> &[String] {
+        &self.args
+    }
+
+    /// `TOTAL:FREE:CAPABILITY` of each GPU, memory in MiB, separated by commas.
+    pub fn gpus(&self) -> &str {
+        &self.gpus
     }
 
     /// The program and its words: no shell reads a value.

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Deny, Machine, Models, Output};
+use super::{Deny, LedgerFile, Machine, Models, Output};
 
 #[derive(Debug, Args)]
 pub struct Chosen {
@@ -32,6 +32,8 @@ pub struct Up {
     /// Do not wait until it answers
     #[arg(long)]
     pub no_wait: bool,
+    #[command(flatten)]
+    pub file: LedgerFile,
 }
 
 #[derive(Debug, Args)]
@@ -87,14 +89,21 @@ pub struct Probe {
     /// A preset's file, or its name in `presets`
     #[arg(value_name = "PRESET")]
     pub preset: Utf8PathBuf,
-    /// GGUF file; its header is enough [default: the preset's, in its models directory]
+    /// GGUF file; its header is enough [default: the preset's header, or its model in the models directory]
     #[arg(long, value_name = "FILE")]
     pub model: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub models: Models,
     #[command(flatten)]
     pub machine: Machine,
     /// Image to ask [default: the preset's]
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+    /// Do not keep the answer in the ledger
+    #[arg(long)]
+    pub no_ledger: bool,
+    #[command(flatten)]
+    pub file: LedgerFile,
     #[command(flatten)]
     pub output: Output,
     /// More llama-server flags, behind the preset's

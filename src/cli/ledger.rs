@@ -55,6 +55,7 @@ pub struct LedgerList {
 pub enum LedgerSource {
     Measured,
     Reported,
+    Probed,
 }
 
 #[derive(Debug, Args)]

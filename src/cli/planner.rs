@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use super::{Models, Output};
+use super::{LedgerFile, Models, Output};
 
 #[derive(Debug, Args)]
 pub struct Plan {
@@ -63,6 +63,8 @@ pub struct Plan {
     #[arg(long, value_name = "IMAGE", requires = "exact")]
     pub image: Option<String>,
     #[command(flatten)]
+    pub file: LedgerFile,
+    #[command(flatten)]
     pub output: Output,
 }
 
@@ -103,6 +105,8 @@ pub struct Estimate {
     pub machine: Machine,
     #[command(flatten)]
     pub buffers: Buffers,
+    #[command(flatten)]
+    pub file: LedgerFile,
     #[command(flatten)]
     pub output: Output,
     /// llama-server's flags

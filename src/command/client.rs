@@ -7,15 +7,14 @@ use std::io::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Failure, here, load, preset_path, report};
+use super::checked::{Checked, checked};
+use super::{Failure, here};
 use crate::artifact::Artifact;
-use crate::check::check;
 use crate::cli::{self, ClientAction, Format};
 use crate::client::{Client, ClientError, Connection};
 use crate::compile::relative;
-use crate::preset::resolve::{Library, Resolved, clean};
+use crate::preset::resolve::clean;
 use crate::render;
-use crate::strategy::Strategy;
 use crate::terminal::{Align, Terminal, table};
 
 pub(super) fn run(args: &cli::Client, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -24,15 +23,13 @@ pub(super) fn run(args: &cli::Client, terminal: &mut Terminal) -> Result<(), Fai
     }
     let (Some(name), Some(preset)) = (&args.name, &args.preset) else { return Ok(()) };
     let client = Client::find(name).ok_or_else(|| unknown(name))?;
-    let mut library = Library::new(&load);
-    let resolved =
-        library.resolve(&preset_path(preset)).map_err(|e| Failure::File(e.to_string()))?;
-    check(&resolved, None, &mut library.findings);
-    report(&library.findings, &library.sources, false, terminal)?;
-    let connection = connect(&resolved, args.url.as_deref(), args.key_env.as_deref())?;
+    let read = checked(preset, None, terminal)?;
+    let (url, key) = (args.url.as_deref(), args.key_env.as_deref());
+    let connection = Connection::new(&read.strategy, &read.resolved.preset, url, key)
+        .map_err(|error| failure(&error))?;
     let default = || Utf8Path::new("clients").join(&connection.name).join(name);
     let out = args.out.clone().unwrap_or_else(default);
-    let inputs = inputs(&library, &resolved, &out, &here()?);
+    let inputs = inputs(&read, &out, &here()?);
     let paths: Vec<Utf8PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
     let files = artifacts(client, &connection, &paths)?;
     let refused = |error: crate::quote::Refused| Failure::Rejected(error.to_string());
@@ -70,17 +67,6 @@ pub(super) fn run(args: &cli::Client, terminal: &mut Terminal) -> Result<(), Fai
     Ok(())
 }
 
-/// The connection of a preset that was checked.
-fn connect(
-    resolved: &Resolved,
-    url: Option<&str>,
-    key: Option<&str>,
-) -> Result<Connection, Failure> {
-    let strategy = Strategy::new(resolved, None)
-        .ok_or_else(|| Failure::Rejected("the preset names no model".to_owned()))?;
-    Connection::new(&strategy, &resolved.preset, url, key).map_err(|error| failure(&error))
-}
-
 fn failure(error: &ClientError) -> Failure {
     let message = format!("{error}\n{}", error.help());
     match error {
@@ -107,15 +93,10 @@ pub fn artifacts(
 }
 
 /// What had a say, relative to where the files go.
-fn inputs(
-    library: &Library<'_>,
-    resolved: &Resolved,
-    out: &Utf8Path,
-    here: &Utf8Path,
-) -> Vec<written::Input> {
+fn inputs(read: &Checked, out: &Utf8Path, here: &Utf8Path) -> Vec<written::Input> {
     let absolute = |path: &Utf8Path| clean(&here.join(path));
     let out = absolute(out);
-    let sources = resolved.inputs.iter().filter_map(|file| library.sources.get(*file));
+    let sources = read.resolved.inputs.iter().filter_map(|file| read.sources.get(*file));
     let input = |source: &crate::diagnostic::Source| written::Input {
         path: relative(&out, &absolute(&source.path)),
         digest: crate::artifact::Digest::of(source.text.as_bytes()),

@@ -7,10 +7,11 @@ use std::io::{Error, Write as _};
 use serde::Serialize;
 
 use super::strategy::engine;
-use super::{Failure, here, load, preset_path};
+use super::{Failure, accepted, here, load, preset_path};
 use crate::cli::{Doctor, Format};
 use crate::compile::{Request, compile};
 use crate::engine::compose::Compose;
+use crate::engine::interrupt::Interrupt;
 use crate::engine::run as block_on;
 use crate::exit::Exit;
 use crate::gpu;
@@ -48,6 +49,13 @@ impl Line {
         Self { what, verdict: Verdict::Bad, found: found.into(), remedy: Some(remedy.into()) }
     }
 
+    /// A failure that another command would end with.
+    fn of(what: &'static str, failure: &Failure) -> Self {
+        let text = failure.to_string();
+        let (found, remedy) = text.split_once("\nhelp: ").unwrap_or((&text, "mend it"));
+        Self::bad(what, found, remedy)
+    }
+
     fn unknown(what: &'static str, found: impl Into<String>) -> Self {
         Self { what, verdict: Verdict::Unknown, found: found.into(), remedy: None }
     }
@@ -57,6 +65,8 @@ impl Line {
 struct Wanted {
     plan: Plan,
     service: Service,
+    /// llama-server's flags and their values.
+    words: Vec<String>,
 }
 
 pub(super) fn run(args: &Doctor, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -73,7 +83,15 @@ pub(super) fn run(args: &Doctor, terminal: &mut Terminal) -> Result<(), Failure>
                 lines.push(look::disk(&engine, &facts, wanted.as_ref()));
                 lines.push(look::memory(&facts, wanted.as_ref()));
                 if let Some(wanted) = &wanted {
-                    lines.push(look::image(wanted, engine.image(&wanted.service.image).await?));
+                    let image = engine.image(&wanted.service.image).await?;
+                    lines.push(look::image(wanted, image.as_ref()));
+                    if let Some(image) = image {
+                        let mut interrupt = Interrupt::new()?;
+                        let out = &wanted.service.directory;
+                        let found =
+                            accepted::of_image(&engine, &image, out, &mut interrupt).await?;
+                        lines.push(look::flags(wanted, found.as_ref()));
+                    }
                 }
             }
             Err(Failure::Engine(error)) => {
@@ -143,5 +161,7 @@ fn wanted(preset: &camino::Utf8Path) -> Result<Wanted, Failure> {
     let directory = clean(&here.join(&out));
     let service = Service::new(&made.plan, &name, &directory, &super::strategy::shell)
         .map_err(|error| Failure::Usage { message: error.to_string() })?;
-    Ok(Wanted { plan: made.plan, service })
+    let strategy = made.plan.strategies.first();
+    let words = strategy.map(|s| accepted::words_of(s, &service)).unwrap_or_default();
+    Ok(Wanted { plan: made.plan, service, words })
 }

@@ -5,10 +5,11 @@ use std::io::{Error, Write as _};
 use serde::Serialize;
 
 use super::Failure;
+use super::calibration::{self, Probed};
 use super::machine::{host, model, needed, profile};
 use crate::cli::{self, Format};
 use crate::hardware::Host;
-use crate::plan::memory::{Estimate, Request, estimate};
+use crate::plan::memory::{Estimate, Request, estimate, fits};
 use crate::terminal::{Align, Terminal, table};
 use crate::units::Bytes;
 
@@ -19,8 +20,16 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
     let mut request = Request::from_args(&args.flags).map_err(|error| usage(error.to_string()))?;
     request.profile = profile(&args.buffers)?;
     let found = estimate(&model, &host.gpus, &request).map_err(|error| usage(error.to_string()))?;
-    let fits = fits(&found);
+    let fits = fits(&found.rooms());
     let memory = SystemMemory::new(&found, &host, &request);
+    let subject = calibration::Subject {
+        file: &args.model,
+        model: &model,
+        gpus: &host.gpus,
+        words: &args.flags,
+        image: None,
+    };
+    let probed = calibration::find(&args.file.ledger, &subject, &found)?;
     match args.output.format {
         Format::Json => {
             let report = Report {
@@ -30,6 +39,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
                 source: "computed",
                 profile: request.profile.map(|profile| profile.name.as_str()),
                 system_memory: memory,
+                probed,
             };
             let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
             writeln!(terminal.out, "{text}")?;
@@ -41,6 +51,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
                 terminal.out,
                 "\n{verdict}; all figures are MiB, computed from the header and the flags"
             )?;
+            Probed::tell(probed.as_ref(), terminal)?;
             if let Some(profile) = request.profile {
                 writeln!(
                     terminal.out,
@@ -65,6 +76,9 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<&'static str>,
     system_memory: SystemMemory,
+    /// What llama.cpp said to the same question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probed: Option<Probed>,
 }
 
 /// What llama-server takes of the machine's own memory, in MiB.
@@ -118,10 +132,6 @@ pub(super) struct Device {
     total_mib: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     free_mib: Option<f64>,
-}
-
-pub(super) fn fits(found: &Estimate) -> bool {
-    found.devices.iter().all(|device| device.total() <= device.free)
 }
 
 /// The GPUs, and the host behind them.

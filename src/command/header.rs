@@ -5,6 +5,8 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::Failure;
+use super::checked::Checked;
 use super::machine::whole;
 use crate::diagnostic::Sources;
 use crate::gguf::{self, Model, OpenError};
@@ -67,6 +69,17 @@ pub(super) fn first(places: &[Utf8PathBuf]) -> Result<(Utf8PathBuf, Model), Miss
         }
     }
     Err(Missing::Nowhere(places.to_vec()))
+}
+
+/// The header of a preset that was checked, for commands that take the file by `--model` instead.
+pub(super) fn of(
+    read: &Checked,
+    out: &Utf8Path,
+    models: Option<&Utf8Path>,
+) -> Result<(Utf8PathBuf, Model), Failure> {
+    let places = places(&read.resolved, &read.strategy, &read.sources, out, models);
+    first(&places)
+        .map_err(|missing| Failure::File(format!("{missing}; name the model's file in --model")))
 }
 
 /// An error with its cause.

@@ -56,6 +56,7 @@ fn list(args: &LedgerList, terminal: &mut Terminal) -> Result<(), Failure> {
         source: args.source.map(|source| match source {
             cli::LedgerSource::Measured => Source::Measured,
             cli::LedgerSource::Reported => Source::Reported,
+            cli::LedgerSource::Probed => Source::Probed,
         }),
     };
     let entries: Vec<&Entry> = ledger.entries.iter().filter(|entry| filter.admits(entry)).collect();

@@ -9,23 +9,20 @@ mod write;
 
 use std::io::{Error, Write as _};
 
-use camino::Utf8Path;
-#[cfg(feature = "engine")]
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::calibration::{self, Probed};
+use super::checked::checked;
 use super::estimate::{Device, SystemMemory, devices};
 use super::machine::{self, host, needed, profile};
-use super::{Failure, header, load, preset_path, report};
-use crate::check::check;
+use super::{Failure, header, preset_path};
 use crate::cli::{self, Format};
 use crate::gguf::{DType, Model};
 use crate::hardware::Host;
 use crate::plan::memory::{FlashAttention, Override, Request};
 use crate::plan::placement::{Granularity, Placement, Rule, Task, place};
 use crate::plan::speed::Prediction;
-use crate::preset::resolve::Library;
-use crate::strategy::Strategy;
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 use alternatives::Alternative;
@@ -40,7 +37,6 @@ pub(super) struct Case {
     granularity: Granularity,
     layers: Vec<Option<u32>>,
     /// The model's first file.
-    #[cfg(feature = "engine")]
     file: Utf8PathBuf,
     /// The image that will run it, where a preset says so.
     #[cfg(feature = "engine")]
@@ -63,7 +59,6 @@ impl Case {
             margin,
             granularity,
             layers: Vec::new(),
-            #[cfg(feature = "engine")]
             file: Utf8PathBuf::new(),
             #[cfg(feature = "engine")]
             image: None,
@@ -95,6 +90,15 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
     let others = if args.only { Vec::new() } else { alternatives::all(&case, &placement) };
     let advice = alternatives::advice(&case, &placement, &others);
     let memory = SystemMemory::new(&placement.estimate, &case.host, &placement.request);
+    let words = argv(&case, &placement);
+    let subject = calibration::Subject {
+        file: &case.file,
+        model: &case.model,
+        gpus: &case.host.gpus,
+        words: &words,
+        image: None,
+    };
+    let probed = calibration::find(&args.file.ledger, &subject, &placement.estimate)?;
     #[cfg(feature = "engine")]
     let exact = if args.exact { exact::ask(&case, &placement, &others, args)? } else { Vec::new() };
     #[cfg(not(feature = "engine"))]
@@ -104,7 +108,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
             let report = Report {
                 devices: devices(&placement.estimate),
                 fits: placement.fits,
-                args: argv(&case, &placement),
+                args: words,
                 rules: placement.rules.iter().map(Row::new).collect(),
                 predicted: placement.prediction,
                 profile: case.request.profile.map(|profile| profile.name.as_str()),
@@ -112,18 +116,19 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 advice: &advice,
                 notes: &placement.notes,
                 exact,
+                probed,
                 system_memory: memory,
             };
             let text = serde_json::to_string_pretty(&report).map_err(Error::other)?;
             writeln!(terminal.out, "{text}")?;
         }
         Format::Text => {
-            let words = argv(&case, &placement);
             write!(
                 terminal.out,
                 "{}",
                 text::text(&case, &placement, &words, &others, &advice, &memory)
             )?;
+            Probed::tell(probed.as_ref(), terminal)?;
             #[cfg(feature = "engine")]
             write!(terminal.out, "{}", exact::text(&exact))?;
         }
@@ -151,6 +156,9 @@ struct Report<'a, T> {
     advice: &'a [String],
     notes: &'a [String],
     system_memory: SystemMemory,
+    /// What llama.cpp said to the same question before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probed: Option<Probed>,
     /// What the image's own llama.cpp says, where it was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exact: Vec<T>,
@@ -182,30 +190,20 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     #[cfg(feature = "engine")]
     let mut image = None;
     if let Some(preset) = &args.preset {
-        let mut library = Library::new(&load);
-        let path = preset_path(preset);
-        let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-        check(&resolved, None, &mut library.findings);
-        report(&library.findings, &library.sources, false, terminal)?;
-        if let Some(strategy) = Strategy::new(&resolved, None) {
-            own = Own::of(&strategy, &resolved.preset).map_err(|error| usage(error.to_string()))?;
-            #[cfg(feature = "engine")]
-            {
-                image = Some(strategy.image.name.to_string());
-            }
-            machine = machine.or_else(|| strategy.host.as_deref().cloned());
-            if found.is_none() {
-                let out = Utf8Path::new("deploy").join(&strategy.name);
-                let models = args.models.dir.as_deref();
-                let places = header::places(&resolved, &strategy, &library.sources, &out, models);
-                found = Some(header::first(&places).map_err(|missing| {
-                    Failure::File(format!("{missing}; name the model's file in --model"))
-                })?);
-            }
+        let read = checked(preset, None, terminal)?;
+        own = Own::of(&read.strategy, &read.resolved.preset)
+            .map_err(|error| usage(error.to_string()))?;
+        #[cfg(feature = "engine")]
+        {
+            image = Some(read.strategy.image.name.to_string());
+        }
+        machine = machine.or_else(|| read.strategy.host.as_deref().cloned());
+        if found.is_none() {
+            let out = Utf8Path::new("deploy").join(&read.strategy.name);
+            found = Some(header::of(&read, &out, args.models.dir.as_deref())?);
         }
     }
     let found = found.ok_or_else(|| usage("name the model's file in --model".to_owned()))?;
-    #[cfg_attr(not(feature = "engine"), expect(unused_variables, reason = "only engines read it"))]
     let (file, model) = found;
     let host = needed(machine)?;
     set(&mut own.request, args)?;
@@ -230,9 +228,9 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         }),
     });
     case.layers = layers.collect::<Result<_, _>>()?;
+    case.file = file;
     #[cfg(feature = "engine")]
     {
-        case.file = file;
         case.image = image;
     }
     Ok(case)

@@ -1,30 +1,29 @@
 //! `composegen probe`: the memory of a strategy as the image's own llama.cpp says it, beside the estimate.
 
 mod ask;
+mod keep;
 
 use std::io::{Error, Write as _};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use super::checked::{Checked, checked};
 use super::machine::{host, model, needed};
-use super::output::read_lock;
-use super::{Failure, load, preset_path, report};
-use crate::check::check;
+use super::{Failure, header};
 use crate::cli::{self, Format};
 use crate::gguf::Model;
 use crate::hardware::Gpu;
-use crate::plan::memory::{Estimate, Request, estimate};
-use crate::preset::resolve::Library;
+use crate::plan::memory::{Estimate, Request, estimate, fits};
 use crate::preset::value;
-use crate::probe::{Answer, Question, Row, differences, fits};
-use crate::strategy::Strategy;
+use crate::probe::{Answer, Question, Row, differences, rooms};
 use crate::terminal::{Align, Terminal, table};
 
-pub(super) use ask::Prober;
+pub(super) use ask::{Asked, Prober};
 
 /// What is asked about.
 struct Subject {
+    read: Checked,
     model: Model,
     file: Utf8PathBuf,
     gpus: Vec<Gpu>,
@@ -40,9 +39,9 @@ pub(super) fn run(args: &cli::Probe, terminal: &mut Terminal) -> Result<(), Fail
         .map_err(|error| usage(error.to_string()))?;
     let question = Question::new(&subject.gpus, &subject.model.parts, &subject.words);
     let prober = Prober::new(&subject.image, &subject.file, &subject.model)?;
-    let answers = prober.ask(std::slice::from_ref(&question))?;
-    let rows = match answers.into_iter().next() {
-        Some(Answer::Rows(rows)) => rows,
+    let asked = prober.ask(std::slice::from_ref(&question))?;
+    let rows = match asked.answers.first() {
+        Some(Answer::Rows(rows)) => rows.clone(),
         Some(Answer::Failed(lines)) => {
             return Err(Failure::Rejected(format!(
                 "llama.cpp in `{}` does not take this plan:\n  {}",
@@ -55,7 +54,7 @@ pub(super) fn run(args: &cli::Probe, terminal: &mut Terminal) -> Result<(), Fail
     let report = Report {
         image: &subject.image,
         source: "probed",
-        fits: fits(&rows, &subject.gpus),
+        fits: fits(&rooms(&rows, &subject.gpus, &[])),
         equal: differences(&rows, &ours).is_empty(),
         devices: &rows,
     };
@@ -65,6 +64,9 @@ pub(super) fn run(args: &cli::Probe, terminal: &mut Terminal) -> Result<(), Fail
             writeln!(terminal.out, "{text}")?;
         }
         Format::Text => write!(terminal.out, "{}", text(&report, &ours, &subject.gpus))?,
+    }
+    if !args.no_ledger {
+        keep::keep(args, &subject, &asked, &rows, &ours, terminal)?;
     }
     Ok(())
 }
@@ -81,17 +83,12 @@ struct Report<'a> {
 }
 
 fn subject(args: &cli::Probe, terminal: &mut Terminal) -> Result<Subject, Failure> {
-    let usage = |message: &str| Failure::Usage { message: message.to_owned() };
     let machine = host(&args.machine, terminal)?;
-    let mut library = Library::new(&load);
-    let path = preset_path(&args.preset);
-    let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-    check(&resolved, None, &mut library.findings);
-    report(&library.findings, &library.sources, false, terminal)?;
+    let path = super::preset_path(&args.preset);
     let out = super::strategy::deploy(&path);
-    // What was planned for it is part of what will run.
-    let locked = read_lock(&out)?.and_then(|lock| lock.placements.get(&resolved.name).cloned());
-    if locked.is_none() && value(&resolved.preset.placement.auto) == Some(&true) {
+    let read = checked(&args.preset, Some(&out), terminal)?;
+    let Checked { resolved, strategy, placed, .. } = &read;
+    if !placed && value(&resolved.preset.placement.auto) == Some(&true) {
         return Err(Failure::Usage {
             message: format!(
                 "the placement of `{path}` was not planned yet: `composegen build {path}` locks it, \
@@ -99,22 +96,15 @@ fn subject(args: &cli::Probe, terminal: &mut Terminal) -> Result<Subject, Failur
             ),
         });
     }
-    let strategy = Strategy::new(&resolved, locked.as_ref())
-        .ok_or_else(|| usage("the preset names no model"))?;
     let host = needed(machine.or_else(|| strategy.host.as_deref().cloned()))?;
-    let file = args
-        .model
-        .clone()
-        .unwrap_or_else(|| Utf8Path::new(&strategy.container.models_dir).join(&strategy.model));
+    let (file, model) = match &args.model {
+        Some(file) => (file.clone(), model(file)?),
+        None => header::of(&read, &out, args.models.dir.as_deref())?,
+    };
     let mut words = strategy.args_without(&[]);
     words.extend(args.flags.iter().cloned());
-    Ok(Subject {
-        model: model(&file)?,
-        file,
-        gpus: host.gpus,
-        words,
-        image: args.image.clone().unwrap_or_else(|| strategy.image.name.to_string()),
-    })
+    let image = args.image.clone().unwrap_or_else(|| strategy.image.name.to_string());
+    Ok(Subject { read, model, file, gpus: host.gpus, words, image })
 }
 
 fn text(report: &Report<'_>, ours: &Estimate, gpus: &[Gpu]) -> String {

@@ -4,32 +4,26 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-use super::{Failure, load, preset_path, report};
-use crate::check::check;
+use super::Failure;
+use super::checked::{Checked, checked};
 use crate::cli::{Format, Show};
 use crate::diagnostic::{Location, Sources};
 use crate::plan::image::{Reference, Source};
-use crate::preset::resolve::Library;
 use crate::strategy::{Origin, Strategy, env_name};
 use crate::table::Table;
 use crate::terminal::{Align, Terminal, table};
 
 pub(super) fn run(args: &Show, terminal: &mut Terminal) -> Result<(), Failure> {
-    let mut library = Library::new(&load);
-    let path = preset_path(&args.preset);
-    let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-    check(&resolved, None, &mut library.findings);
-    report(&library.findings, &library.sources, false, terminal)?;
-    let Some(strategy) = Strategy::new(&resolved, None) else { return Ok(()) };
+    let Checked { resolved, strategy, sources, .. } = checked(&args.preset, None, terminal)?;
     let mut rows = Vec::new();
     resolved.preset.each(&mut |entry| {
-        let set = entry.set.as_ref().map(|(word, at)| (word.clone(), origin(at, &library.sources)));
+        let set = entry.set.as_ref().map(|(word, at)| (word.clone(), origin(at, &sources)));
         let settled = strategy.settings.iter().find(|s| s.path == entry.path());
         let (value, from) = match (set, settled) {
             (Some((value, from)), _) => (Some(value), from),
             (None, Some(setting)) => {
                 let from = match &setting.origin {
-                    Origin::File(at) => format!("from `layers`, {}", origin(at, &library.sources)),
+                    Origin::File(at) => format!("from `layers`, {}", origin(at, &sources)),
                     Origin::Default(why) => format!("default: {why}"),
                 };
                 (Some(setting.word.clone()), from)

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::accepted::words_of;
 use super::build::{Made, Wanted, make};
 use super::output::{read_lock, target_of};
 use super::{Failure, here, preset_path};
@@ -21,6 +22,10 @@ use crate::terminal::Terminal;
 /// Ready to be started; the directory is locked while this lives, so that no two runs are at it.
 pub(super) struct Ready {
     pub(super) service: Service,
+    /// The strategy's flags and their values.
+    pub(super) flags: Vec<String>,
+    /// All that llama-server gets, as the shell's variables leave it.
+    pub(super) words: Vec<String>,
     /// The machine that the strategy was planned for.
     pub(super) host: Option<Rc<Host>>,
     pub(super) held: store::Directory,
@@ -84,7 +89,9 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
             "note: {name} comes from the shell, as Compose would take it: {value}"
         )?;
     }
-    Ok(Ready { service, host, held: written.held })
+    let words = strategy.map(|strategy| words_of(strategy, &service)).unwrap_or_default();
+    let flags = strategy.map(|strategy| strategy.args_without(&[])).unwrap_or_default();
+    Ok(Ready { service, flags, words, host, held: written.held })
 }
 
 /// Where `build` writes a preset by default.

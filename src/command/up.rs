@@ -1,6 +1,7 @@
 //! `composegen up`: writes what `build` writes, starts what Compose would start, and waits until it answers. Where
 //! anything goes wrong, or Ctrl-C comes, nothing that it started is left.
 
+mod memory;
 mod preflight;
 mod wait;
 
@@ -9,10 +10,11 @@ pub(super) use preflight::{image, model};
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::Failure;
 use super::strategy::{Ready, engine, ready};
+use super::{Failure, accepted};
 use crate::cli::Up;
 use crate::engine::container::Found;
+use crate::engine::image::Image;
 use crate::engine::interrupt::Interrupt;
 use crate::engine::labels::{self, Identity};
 use crate::engine::{Engine, EngineError, compose::Compose, run as block_on};
@@ -67,10 +69,23 @@ async fn launch(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let service = &ready.service;
-    let (identity, old) = tokio::select! {
+    let (image, old) = tokio::select! {
         () = interrupt.wait() => return Err(interrupted("nothing was changed")),
         found = before(engine, service) => found?,
     };
+    match accepted::of_image(engine, &image, ready.held.path(), interrupt).await? {
+        Some(accepted) => accepted::hold(&accepted, &ready.words, &service.image)?,
+        None => writeln!(
+            terminal.err,
+            "note: `{}` does not say which flags its llama-server takes, so they are not compared",
+            service.image
+        )?,
+    }
+    memory::tell(ready, &image, &args.file.ledger, terminal)?;
+    let hash = Compose::find()
+        .and_then(|compose| compose.hash(service))
+        .unwrap_or_else(|| labels::own_hash(service));
+    let identity = Identity { hash, image: image.id };
     let same = |found: &&Found| {
         found.label(labels::HASH) == identity.hash
             && found.label(labels::IMAGE) == identity.image
@@ -125,14 +140,11 @@ async fn launch(
 }
 
 /// What has to be known and to hold before anything is changed.
-async fn before(engine: &Engine, service: &Service) -> Result<(Identity, Vec<Found>), Failure> {
+async fn before(engine: &Engine, service: &Service) -> Result<(Image, Vec<Found>), Failure> {
     let image = image(engine, service).await?;
     let old = engine.find_service(service).await?;
     preflight::port(engine, service, &old).await?;
-    let hash = Compose::find()
-        .and_then(|compose| compose.hash(service))
-        .unwrap_or_else(|| labels::own_hash(service));
-    Ok((Identity { hash, image: image.id }, old))
+    Ok((image, old))
 }
 
 /// Not to be interrupted: a request that is on its way is carried out by the engine all the same.

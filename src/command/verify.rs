@@ -3,23 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
+use super::Failure;
+use super::checked::checked;
 use super::machine::model;
-use super::{Failure, load, preset_path, report};
-use crate::check::check;
 use crate::cli::Verify;
 use crate::plan::pattern::{Overrides, Verdict, claims};
-use crate::preset::resolve::Library;
-use crate::strategy::Strategy;
 use crate::terminal::{Align, Terminal, table};
 use crate::units::Bytes;
 
 pub(super) fn run(args: &Verify, terminal: &mut Terminal) -> Result<(), Failure> {
-    let mut library = Library::new(&load);
-    let path = preset_path(&args.preset);
-    let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
-    check(&resolved, None, &mut library.findings);
-    report(&library.findings, &library.sources, false, terminal)?;
-    let Some(strategy) = Strategy::new(&resolved, None) else { return Ok(()) };
+    let strategy = checked(&args.preset, None, terminal)?.strategy;
     let model = model(&args.model)?;
     let Some(word) = strategy.word("--override-tensor") else {
         writeln!(terminal.out, "the preset has no overrides")?;

@@ -75,16 +75,31 @@ impl Engine {
         started.map_err(|error| EngineError::of("start the probe", error))
     }
 
+    /// What the image's llama-server prints of itself and of its flags.
+    pub async fn list_flags(&self, id: &str) -> Result<String, EngineError> {
+        let script = "/app/llama-server --version 2>&1; /app/llama-server --help 2>&1";
+        let command = ["sh", "-c", script];
+        let said = self.exec(id, &command);
+        match tokio::time::timeout(LONGEST, said).await {
+            Ok(said) => Ok(said?.text),
+            Err(_) => Err(slow("list llama-server's flags")),
+        }
+    }
+
     /// One dry run: a fraction of a second.
     pub async fn ask(&self, id: &str, question: &Question) -> Result<Answer, EngineError> {
         let said = self.exec_with(id, question.command(), question.environment());
         match tokio::time::timeout(LONGEST, said).await {
             Ok(said) => Ok(Answer::read(&said?.text)),
-            Err(_) => Err(EngineError::Gone {
-                doing: "ask llama.cpp for its memory plan".to_owned(),
-                why: format!("it did not answer within {} seconds", LONGEST.as_secs()),
-            }),
+            Err(_) => Err(slow("ask llama.cpp for its memory plan")),
         }
+    }
+}
+
+fn slow(doing: &str) -> EngineError {
+    EngineError::Gone {
+        doing: doing.to_owned(),
+        why: format!("it did not answer within {} seconds", LONGEST.as_secs()),
     }
 }
 

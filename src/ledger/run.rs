@@ -25,12 +25,12 @@ macro_rules! words {
 
 words! {
     /// How the figures are known.
-    Source { Measured = "measured", Reported = "reported", }
+    Source { Measured = "measured", Reported = "reported", Probed = "probed", }
 }
 
 words! {
     /// What was done.
-    What { Bench = "bench", Attempt = "attempt", Eval = "eval", }
+    What { Bench = "bench", Attempt = "attempt", Probe = "probe", Eval = "eval", }
 }
 
 words! {
@@ -54,6 +54,9 @@ pub struct Run {
     /// llama-server's flags and values, without the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
+    /// The GPUs that a probe described, in device order: `TOTAL:FREE:CAPABILITY`, memory in MiB.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
     /// Layers with their experts on each GPU, where the placement is given that way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<u32>,
@@ -169,6 +172,33 @@ pub struct Memory {
     pub weights_mib: Vec<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ram_gb: Option<f64>,
+    /// What llama.cpp allocates on each device, as it says itself, and as it was computed before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
+}
+
+/// One device, `CUDA0` or `Host`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Buffers>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probed: Option<Buffers>,
+}
+
+/// MiB, rounded down as llama.cpp prints them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buffers {
+    pub model: u64,
+    pub context: u64,
+    pub compute: u64,
+}
+
+impl Buffers {
+    pub const fn total(self) -> u64 {
+        self.model + self.context + self.compute
+    }
 }
 
 impl Memory {
@@ -204,6 +234,7 @@ impl Default for Run {
             what: What::default(),
             key: Key::default(),
             args: Vec::new(),
+            gpus: Vec::new(),
             layers: Vec::new(),
             ctx_size: None,
             outcome: Outcome::default(),

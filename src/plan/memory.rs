@@ -18,6 +18,7 @@ mod prepared;
 mod profile;
 mod repeat;
 mod request;
+mod room;
 mod schedule;
 mod settle;
 mod setup;
@@ -29,6 +30,7 @@ pub use profile::Profile;
 pub use request::{
     FlashAttention, GpuLayers, LoadMode, Override, Request, RequestError, SplitMode,
 };
+pub use room::{Room, fits};
 
 use serde::Serialize;
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::hardware::Gpu;
-use crate::plan::memory::Estimate;
+use crate::plan::memory::{Estimate, Room};
+use crate::units::Bytes;
 
 /// What llama.cpp would allocate on one device, in whole MiB as it prints them (rounded down).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,10 +77,20 @@ impl Answer {
     }
 }
 
-/// Whether every GPU has that much free; what the driver itself takes is not counted.
-pub fn fits(rows: &[Row], gpus: &[Gpu]) -> bool {
-    let on_gpus = rows.iter().filter(|row| row.name != "Host");
-    on_gpus.zip(gpus).all(|(row, gpu)| row.total() <= gpu.free.0 >> 20)
+/// The rows beside what is free on these GPUs; what the driver itself takes is not counted. Margins are in the GPUs'
+/// order, and none where the list ends.
+pub fn rooms(rows: &[Row], gpus: &[Gpu], margin: &[Bytes]) -> Vec<Room> {
+    let room = |row: &Row| {
+        // `--device` may leave some out: the number is that of the GPU in the list.
+        let index: usize = row.name.strip_prefix("CUDA")?.parse().ok()?;
+        Some(Room {
+            device: row.name.clone(),
+            used: Bytes::from_mib(row.total()),
+            free: gpus.get(index)?.free,
+            margin: margin.get(index).copied().unwrap_or(Bytes::ZERO),
+        })
+    };
+    rows.iter().filter_map(room).collect()
 }
 
 /// Devices on which the estimate says another number of MiB than llama.cpp, with what each says in all.

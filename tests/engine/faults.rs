@@ -26,9 +26,23 @@ pub(crate) const CASES: &[Case] = &[
 
 fn a_refused_flag(engine: &Engine) {
     let strategy = Strategy::new(engine, "extra_args = [\"--no-such-flag\"]");
-    let said = strategy.up().ends(14, "invalid argument: --no-such-flag");
-    assert!(said.err.contains("note: llama.cpp b11434 has no such flag either"), "{said}");
+    // By the image's own list, before anything is started.
+    let said = strategy.up().ends(14, "`--no-such-flag` (b11434 has no such flag either)");
+    assert!(said.err.contains("has llama.cpp b11434,"), "{said}");
     strategy.nothing_is_left();
+    // The list is kept: without one of its lines it is that of an older build.
+    let kept = strategy.out().join(".llama-flags");
+    let list = fs_err::read_to_string(&kept).unwrap();
+    fs_err::write(&kept, list.replace("\n--ctx-size\n", "\n")).unwrap();
+    strategy.preset("server", "");
+    let said = strategy.up().ends(14, "`--ctx-size` (b11434 has it)");
+    assert!(said.err.contains("help: build llama.cpp b11434 or a later one"), "{said}");
+    fs_err::remove_file(&kept).unwrap();
+    // A value that only llama-server can judge.
+    strategy.preset("server", "extra_args = [\"--pooling\", \"sideways\"]");
+    strategy.up().ends(14, "--pooling");
+    strategy.nothing_is_left();
+    assert_eq!(fs_err::read_to_string(&kept).unwrap(), list);
 }
 
 fn a_memory_limit(engine: &Engine) {

@@ -12,6 +12,7 @@ pub(crate) const CASES: &[Case] = &[("probe::asks_and_leaves_nothing", asks_and_
 fn asks_and_leaves_nothing(engine: &Engine) {
     let image = strategy::image(engine).unwrap();
     llama_cpp_says_what_it_takes(engine, &image);
+    the_answer_is_kept(engine, &image);
     what_it_refuses_is_shown(engine, &image);
     interrupted_it_leaves_nothing(engine, &image);
 }
@@ -22,7 +23,7 @@ fn command(engine: &Engine, image: &str, flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_composegen"));
     let model = tools::target("engines/models/SmolLM2-135M-Instruct.Q4_1.gguf");
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["probe", PRESET, "--format", "json"]);
-    command.arg("--model").arg(model).args(["--image", image, "--"]).args(flags);
+    command.args(["--no-ledger", "--image", image, "--model"]).arg(model).arg("--").args(flags);
     if let Some(host) = &engine.host {
         command.env("DOCKER_HOST", host);
     }
@@ -52,10 +53,38 @@ fn llama_cpp_says_what_it_takes(engine: &Engine, image: &str) {
     assert_eq!(left(engine), "");
 }
 
+/// In a folder of its own: one line for one answer, found again by `estimate`.
+fn the_answer_is_kept(engine: &Engine, image: &str) {
+    let strategy = strategy::Strategy::new(engine, "");
+    let probe = || strategy.run(&["probe", "server.toml", "--image", image]);
+    probe().ends(0, "kept in ledger.jsonl");
+    let again = probe().ends(0, "the estimate says the same");
+    assert!(!again.err.contains("kept in"), "{again}");
+    let text = fs_err::read_to_string(strategy.path().join("ledger.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), 1);
+    let run: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let is = |pointer: &str| run.pointer(pointer).cloned().unwrap_or_default();
+    assert_eq!((is("/what"), is("/source")), ("probe".into(), "probed".into()));
+    assert_eq!(is("/key/llama/build"), 11434);
+    assert_eq!(is("/memory/devices/0/name"), "Host");
+    assert_eq!(is("/memory/devices/0/predicted"), is("/memory/devices/0/probed"));
+    let identity = engine.run(&["image", "inspect", "--format", "{{.Id}}", image]);
+    assert_eq!(is("/key/image"), String::from_utf8(identity).unwrap().trim());
+
+    let model = strategy::models().join(strategy::MODEL);
+    let hardware = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/engine/presets/hardware/amd64.toml");
+    let flags = ["--", "-c", "4096", "-np", "1", "--cache-ram", "256"];
+    let estimate = [&["estimate", model.to_str().unwrap(), "--hardware", hardware][..], &flags];
+    strategy.run(&estimate.concat()).ends(0, "llama.cpp b11434 said the same on every device");
+}
+
 fn what_it_refuses_is_shown(engine: &Engine, image: &str) {
     let output = command(engine, image, &["--no-such-flag"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(14));
     assert!(said(&output).contains("--no-such-flag"), "{}", said(&output));
+    let output = command(engine, image, &["--pooling", "sideways"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("does not take this plan"), "{}", said(&output));
     let output = command(engine, "composegen/no-such:image", &[]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("--image"), "{}", said(&output));

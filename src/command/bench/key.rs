@@ -1,7 +1,6 @@
 //! A measurement as a run of the ledger: what it is keyed by, as far as it can be found out.
 
 use std::error::Error as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Target;
 use super::measure::Measured;
@@ -9,7 +8,7 @@ use crate::cli::Bench;
 use crate::command::{Failure, run_key};
 use crate::gguf;
 use crate::gpu;
-use crate::ledger::{Gguf, Key, Llama, Memory, Moment, Run, Source, What};
+use crate::ledger::{Gguf, Key, Llama, Memory, Run, Source, What};
 
 pub(super) fn run(args: &Bench, target: &Target, measured: Measured) -> Result<Run, Failure> {
     let (props, strategy) = (&target.props, target.strategy.as_ref());
@@ -21,7 +20,7 @@ pub(super) fn run(args: &Bench, target: &Target, measured: Measured) -> Result<R
     let used =
         here.iter().flat_map(|here| &here.gpus).map(|gpu| gpu.memory.saturating_sub(gpu.free));
     Ok(Run {
-        at: Some(now()),
+        at: Some(run_key::now()),
         source: Source::Measured,
         by: format!("composegen {}", env!("CARGO_PKG_VERSION")),
         what: What::Bench,
@@ -70,10 +69,4 @@ fn gguf(args: &Bench, target: &Target) -> Result<Gguf, Failure> {
         found.bytes = Some(files.parts.iter().map(|part| part.length.0).sum());
     }
     Ok(found)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a run is dated; no artifact holds it")]
-fn now() -> Moment {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Moment(since.map(|since| since.as_secs()).unwrap_or_default())
 }

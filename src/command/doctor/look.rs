@@ -1,5 +1,6 @@
 //! The looks that `doctor` takes: facts in, a line out.
 
+use super::super::accepted;
 use super::super::image::free;
 use super::super::up::model;
 use super::{Line, Wanted};
@@ -7,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::compose::Compose;
 use crate::engine::facts::Facts;
 use crate::engine::image::Image;
+use crate::flags::Accepted;
 use crate::gpu::{Detected, GpuError};
 use crate::plan::image::oldest_driver;
 use crate::units::Bytes;
@@ -112,7 +114,7 @@ pub(super) fn memory(facts: &Facts, wanted: Option<&Wanted>) -> Line {
     }
 }
 
-pub(super) fn image(wanted: &Wanted, found: Option<Image>) -> Line {
+pub(super) fn image(wanted: &Wanted, found: Option<&Image>) -> Line {
     let name = &wanted.service.image;
     match found {
         Some(image) => Line::good("image", format!("{name}, {}", Bytes(image.bytes))),
@@ -121,6 +123,18 @@ pub(super) fn image(wanted: &Wanted, found: Option<Image>) -> Line {
             format!("{name} is not there"),
             format!("`composegen build {} --image` makes it", wanted.service.strategy),
         ),
+    }
+}
+
+/// Whether the image's llama-server takes what the preset gives it.
+pub(super) fn flags(wanted: &Wanted, found: Option<&Accepted>) -> Line {
+    let what = "flags";
+    let Some(found) = found else {
+        return Line::unknown(what, "the image does not say which flags its llama-server takes");
+    };
+    match accepted::hold(found, &wanted.words, &wanted.service.image) {
+        Ok(()) => Line::good(what, format!("llama.cpp {} takes all of the preset's", found.name())),
+        Err(failure) => Line::of(what, &failure),
     }
 }
 
@@ -179,11 +193,7 @@ pub(super) fn models(wanted: &Wanted) -> Line {
                 .as_ref()
                 .map_or_else(|| directory.to_string(), ToString::to_string),
         ),
-        Err(failure) => {
-            let text = failure.to_string();
-            let (found, remedy) = text.split_once("\nhelp: ").unwrap_or((&text, "mend it"));
-            Line::bad("models", found, remedy)
-        }
+        Err(failure) => Line::of("models", &failure),
     }
 }
 

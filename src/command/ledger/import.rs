@@ -118,6 +118,7 @@ fn measured(strategy: &Strategy, measured: &Measured) -> Result<Run, String> {
         vram_mib: mib(&measured.vram_mib),
         weights_mib: mib(&measured.weights_mib),
         ram_gb: number(&measured.ram_gb),
+        ..Memory::default()
     };
     run.note = value(&measured.note).cloned();
     Ok(run)

@@ -26,7 +26,7 @@ fn row(entry: &Entry, depth: Option<u64>) -> Vec<String> {
     let run = &entry.run;
     let when = run.at.map(|at| at.to_string());
     let source = match run.source {
-        Source::Measured => run.source.to_string(),
+        Source::Measured | Source::Probed => run.source.to_string(),
         Source::Reported => format!("{} by {}", run.source, run.by),
     };
     let outcome = match (&run.device, run.outcome) {

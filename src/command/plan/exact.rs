@@ -7,8 +7,9 @@ use super::{Case, argv};
 use crate::cli;
 use crate::command::Failure;
 use crate::command::probe::Prober;
+use crate::plan::memory::{Room, fits};
 use crate::plan::placement::Placement;
-use crate::probe::{Answer, Question, Row, differences};
+use crate::probe::{Answer, Question, Row, differences, rooms};
 use crate::terminal::{Align, table};
 
 /// One placement as llama.cpp says it.
@@ -46,25 +47,16 @@ pub(super) fn ask(
             Question::new(&case.host.gpus, &case.model.parts, &argv(case, placement))
         })
         .collect();
-    let answers = Prober::new(&image, &case.file, &case.model)?.ask(&questions)?;
+    let answers = Prober::new(&image, &case.file, &case.model)?.ask(&questions)?.answers;
     let exact = |((change, placement), answer): ((&str, &Placement), Answer)| match answer {
         Answer::Rows(devices) => {
-            let left = |(i, row): (usize, &Row)| {
-                let free = case.host.gpus.get(i).map_or(0, |gpu| gpu.free.0 >> 20);
-                i64::try_from(free).unwrap_or(i64::MAX)
-                    - i64::try_from(row.total()).unwrap_or(i64::MAX)
-            };
-            let on_gpus = devices.iter().filter(|row| row.name != "Host");
-            let left_mib: Vec<i64> = on_gpus.enumerate().map(left).collect();
-            let margin = |i: usize| case.margin.get(i).map_or(0, |margin| margin.0 >> 20);
-            let kept =
-                |(i, left): (usize, &i64)| u64::try_from(*left).is_ok_and(|left| left >= margin(i));
+            let rooms = rooms(&devices, &case.host.gpus, &case.margin);
             Exact {
                 change: change.to_owned(),
-                fits: left_mib.iter().enumerate().all(kept),
+                fits: fits(&rooms),
                 equal: differences(&devices, &placement.estimate).is_empty(),
                 devices,
-                left_mib,
+                left_mib: rooms.iter().map(Room::left_mib).collect(),
                 refused: Vec::new(),
             }
         }

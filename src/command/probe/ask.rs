@@ -2,11 +2,13 @@
 
 use camino::Utf8Path;
 
-use crate::command::{Failure, strategy};
+use crate::command::{Failure, accepted, strategy};
+use crate::engine::image::Image;
 use crate::engine::interrupt::Interrupt;
 use crate::engine::probe::Header;
 use crate::engine::{Engine, run as block_on};
 use crate::exit::Exit;
+use crate::flags::Accepted;
 use crate::gguf::{self, Model, Part};
 use crate::probe::{Answer, Question};
 
@@ -14,6 +16,13 @@ use crate::probe::{Answer, Question};
 pub(in crate::command) struct Prober {
     image: String,
     headers: Vec<Header>,
+}
+
+/// Whom was asked, and what it said.
+pub(in crate::command) struct Asked {
+    pub(in crate::command) image: Image,
+    pub(in crate::command) llama: Accepted,
+    pub(in crate::command) answers: Vec<Answer>,
 }
 
 impl Prober {
@@ -32,19 +41,17 @@ impl Prober {
     }
 
     /// All questions, one after the other, in one container, which is gone afterwards however this ends.
-    pub(in crate::command) fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, Failure> {
+    pub(in crate::command) fn ask(&self, questions: &[Question]) -> Result<Asked, Failure> {
         block_on(async {
             let mut interrupt = Interrupt::new()?;
             let engine = strategy::engine().await?;
-            if engine.image(&self.image).await?.is_none() {
-                return Err(Failure::Usage {
-                    message: format!(
-                        "the engine at {} has no image `{}`\nhelp: build it with `composegen build PRESET --image`, or \
-                         only what a probe needs with `docker build --target probe`, and name that in --image",
-                        engine.address, self.image
-                    ),
-                });
-            }
+            let image = engine.image(&self.image).await?.ok_or_else(|| Failure::Usage {
+                message: format!(
+                    "the engine at {} has no image `{}`\nhelp: build it with `composegen build PRESET --image`, or \
+                     only what a probe needs with `docker build --target probe`, and name that in --image",
+                    engine.address, self.image
+                ),
+            })?;
             // Not under the interrupt: a container whose name nobody knows yet could not be removed.
             let id = engine.open_probe(&self.image, &self.headers).await?;
             let result = tokio::select! {
@@ -52,18 +59,29 @@ impl Prober {
                     exit: Exit::Interrupted,
                     message: "interrupted; the probe's container was removed".to_owned(),
                 }),
-                result = each(&engine, &id, questions) => result,
+                result = self.each(&engine, &id, questions) => result,
             };
             engine.remove(&id).await?;
-            result
+            let (llama, answers) = result?;
+            Ok(Asked { image, llama, answers })
         })?
     }
-}
 
-async fn each(engine: &Engine, id: &str, questions: &[Question]) -> Result<Vec<Answer>, Failure> {
-    let mut answers = Vec::new();
-    for question in questions {
-        answers.push(engine.ask(id, question).await?);
+    /// What llama.cpp is, and what it answers; nothing is asked with a flag that it does not have.
+    async fn each(
+        &self,
+        engine: &Engine,
+        id: &str,
+        questions: &[Question],
+    ) -> Result<(Accepted, Vec<Answer>), Failure> {
+        let llama = Accepted::read(&engine.list_flags(id).await?).unwrap_or_default();
+        let mut answers = Vec::new();
+        for question in questions {
+            if llama != Accepted::default() {
+                accepted::hold(&llama, question.args(), &self.image)?;
+            }
+            answers.push(engine.ask(id, question).await?);
+        }
+        Ok((llama, answers))
     }
-    Ok(answers)
 }

@@ -1,0 +1,100 @@
+//! What a probe left in the ledger, as `estimate` and `plan` find it again.
+
+use std::process::{Command, Output};
+
+use camino::Utf8PathBuf;
+use composegen::gguf;
+use composegen::ledger::{Buffers, Device, Gguf, Key, Llama, Memory, Run, Source, What};
+use composegen::store;
+
+use crate::repository::root;
+
+const FLAGS: &[&str] = &["--ctx-size", "8192", "--fit", "off", "--n-gpu-layers", "20"];
+
+fn header() -> Utf8PathBuf {
+    root().join("tests/it/headers/qwen3moe-30b.gguf")
+}
+
+fn estimate(folder: &std::path::Path, gpu: &str, flags: &[&str]) -> serde_json::Value {
+    let said = run(folder, &["--format", "json"], gpu, flags);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    serde_json::from_slice(&said.stdout).unwrap()
+}
+
+fn run(folder: &std::path::Path, options: &[&str], gpu: &str, flags: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_composegen"));
+    let model = header();
+    command.current_dir(folder).args(["estimate", model.as_str(), "--gpu", gpu]);
+    command.args(options).arg("--").args(flags).output().unwrap()
+}
+
+#[test]
+fn the_same_question_finds_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let gpu = "24564:23671:8.9";
+    let before = estimate(folder.path(), gpu, FLAGS);
+    assert!(before.get("probed").is_none());
+    let mib = |what: &str, device: usize| -> u64 {
+        let mib = before.pointer(&format!("/devices/{device}/{what}_mib")).unwrap();
+        // As llama.cpp prints them.
+        format!("{:.0}", mib.as_f64().unwrap().floor()).parse().unwrap()
+    };
+    let device = |name: &str, at: usize| Device {
+        name: name.to_owned(),
+        predicted: None,
+        probed: Some(Buffers {
+            model: mib("model", at),
+            context: mib("context", at),
+            compute: mib("compute", at),
+        }),
+    };
+    let model = gguf::open(&header()).unwrap();
+    let probe = Run {
+        at: Some("2026-11-24T10:30:00Z".parse().unwrap()),
+        source: Source::Probed,
+        what: What::Probe,
+        key: Key {
+            llama: Llama { build: Some(11434), commit: None },
+            gguf: Gguf {
+                header: Some(gguf::digest(&header(), &model.parts).unwrap()),
+                ..Gguf::default()
+            },
+            ..Key::default()
+        },
+        // Other words for the same.
+        args: ["-ngl", "20", "-c", "8192", "--jinja"].map(str::to_owned).to_vec(),
+        gpus: vec![gpu.to_owned()],
+        memory: Memory {
+            devices: vec![device("CUDA0", 0), device("Host", 1)],
+            ..Memory::default()
+        },
+        ..Run::default()
+    };
+    let ledger = Utf8PathBuf::from_path_buf(folder.path().join("ledger.jsonl")).unwrap();
+    store::append(&ledger, &[probe.to_string()]).unwrap();
+    let found = estimate(folder.path(), gpu, FLAGS);
+    assert_eq!(found.pointer("/probed/equal"), Some(&true.into()), "{found}");
+    let said = run(folder.path(), &[], gpu, FLAGS);
+    let said = String::from_utf8(said.stdout).unwrap();
+    let line = "llama.cpp b11434 said the same on every device (probed 2026-11-24)";
+    assert!(said.contains(line), "{said}");
+
+    // Another card, another context, another file beside the model: other questions.
+    for (gpu, flags) in [
+        ("24564:23000:8.9", FLAGS.to_vec()),
+        (gpu, [FLAGS, &["--ctx-size", "4096"]].concat()),
+        (gpu, [FLAGS, &["--mmproj", "x.gguf"]].concat()),
+    ] {
+        assert!(estimate(folder.path(), gpu, &flags).get("probed").is_none(), "{flags:?}");
+    }
+
+    // The newest counts, and what is not the same is shown.
+    let mut later = probe.clone();
+    later.memory.devices[0].probed.as_mut().unwrap().compute += 7;
+    store::append(&ledger, &[later.to_string()]).unwrap();
+    let said = run(folder.path(), &[], gpu, FLAGS);
+    let said = String::from_utf8(said.stdout).unwrap();
+    let compute = mib("compute", 0) + 7;
+    let line = format!("said otherwise (probed 2026-11-24): CUDA0 {} + ", mib("model", 0));
+    assert!(said.contains(&line) && said.contains(&format!(" + {compute}, Host")), "{said}");
+}
