@@ -1,5 +1,7 @@
 //! A file we write: its place below the output directory, its text, and the digest that the lock file keeps.
 
+pub mod seal;
+
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;

@@ -8,6 +8,7 @@ mod engine;
 mod ledger;
 mod machines;
 mod planner;
+mod report;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -23,6 +24,7 @@ pub use ledger::{
 };
 pub use machines::{Cards, Detect, Hardware, HardwareCommand};
 pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};
+pub use report::{Report, ReportFormat};
 
 /// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
 #[derive(Debug, Parser)]
@@ -90,6 +92,8 @@ pub enum Command {
     Bench(Bench),
     /// Show what was measured, compare two runs, or fail where a speed has fallen
     Ledger(Ledger),
+    /// Write one page about all strategies: which to run and why, with every figure's source
+    Report(Report),
     /// Print the tensor override for a number of layers per device
     Ot(Ot),
     /// Print the JSON Schema of presets or hardware files

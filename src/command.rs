@@ -30,6 +30,7 @@ mod output;
 mod plan;
 #[cfg(feature = "engine")]
 mod probe;
+mod report;
 #[cfg(feature = "engine")]
 mod run;
 mod run_key;
@@ -156,6 +157,7 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args, terminal),
         Command::Ledger(args) => ledger::run(args, terminal),
+        Command::Report(args) => report::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),
         Command::Schema(args) => schema::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),

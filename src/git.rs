@@ -10,6 +10,8 @@ pub enum GitError {
     NoGit(#[source] io::Error),
     #[error("`git ls-remote {repository}` failed: {message}")]
     Remote { repository: String, message: String },
+    #[error("git has no `{what}`: {message}")]
+    NoSuchFile { what: String, message: String },
     #[error("`{repository}` has no {kind} `{name}`")]
     NoSuchReference { repository: String, kind: &'static str, name: String },
 }
@@ -35,6 +37,31 @@ pub fn resolve(repository: &str, kind: &'static str, name: &str) -> Result<Strin
         kind,
         name: name.to_owned(),
     })
+}
+
+/// The text of a file as a commit has it; the path is relative to the current directory.
+pub fn show(reference: &str, path: &str) -> Result<String, GitError> {
+    let what = format!("{reference}:./{path}");
+    ask(&["show", "--end-of-options", &what], &what)
+}
+
+/// The files of a directory as a commit has them: paths relative to the current directory. Empty where there is none.
+pub fn list(reference: &str, dir: &str) -> Result<Vec<String>, GitError> {
+    let commit = format!("{reference}^{{commit}}");
+    let hash = ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit], reference)?;
+    let dir = format!("{}/", dir.trim_end_matches('/'));
+    let listed = ask(&["ls-tree", "-z", "--name-only", hash.trim(), &dir], &dir)?;
+    Ok(listed.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+fn ask(args: &[&str], what: &str) -> Result<String, GitError> {
+    let output =
+        Command::new("git").args(args).stdin(Stdio::null()).output().map_err(GitError::NoGit)?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        return Err(GitError::NoSuchFile { what: what.to_owned(), message });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The commit in the output of `ls-remote`: of two lines the peeled one (`^{}`), which names the tag's commit.

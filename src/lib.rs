@@ -27,6 +27,7 @@ pub mod client;
 pub mod ledger;
 pub mod plan;
 pub mod probe;
+pub mod report;
 pub mod strategy;
 pub mod tune;
 

@@ -12,6 +12,7 @@ pub mod interpolation;
 pub mod json;
 pub mod kubernetes;
 pub mod kvfile;
+pub mod markdown;
 pub mod shell;
 pub mod systemd;
 pub mod toml;

@@ -12,6 +12,7 @@ pub mod filter;
 mod kubernetes;
 pub mod plain;
 mod quadlet;
+pub mod report;
 mod swarm;
 
 use crate::artifact::Artifact;

@@ -1,7 +1,7 @@
 //! `composegen ledger`: what was measured so far, two runs side by side, and whether a speed has fallen.
 
 mod compare;
-mod import;
+pub(super) mod import;
 mod text;
 
 use std::io::Write as _;
@@ -25,7 +25,7 @@ pub(super) fn run(args: &cli::Ledger, terminal: &mut Terminal) -> Result<(), Fai
 }
 
 /// The ledger of a file, after naming the lines that could not be used.
-fn read(path: &Utf8Path, terminal: &mut Terminal) -> Result<Ledger, Failure> {
+pub(super) fn read(path: &Utf8Path, terminal: &mut Terminal) -> Result<Ledger, Failure> {
     let text = match load(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -28,7 +28,11 @@ pub(super) fn run(args: &List, terminal: &mut Terminal) -> Result<(), Failure> {
         rows.extend(Strategy::new(&resolved, None).map(|s| Row::new(&s, model, quant, layers)));
     }
     report(&library.findings, &library.sources, false, terminal)?;
-    rows.sort_by(|a, b| order(a).cmp(&order(b)));
+    let key = |row: &Row| {
+        let (group, label, name) = order(row.label.as_deref(), &row.name);
+        (group, label.to_owned(), name.to_owned())
+    };
+    rows.sort_by_cached_key(key);
     match args.output.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&rows).map_err(std::io::Error::other)?;
@@ -106,10 +110,10 @@ impl Row {
 }
 
 /// Numbered strategies first, in their order, then the rest by name.
-fn order(row: &Row) -> (u8, &str, &str) {
-    let label = row.label.as_deref().unwrap_or_default();
+pub(super) fn order<'a>(label: Option<&'a str>, name: &'a str) -> (u8, &'a str, &'a str) {
+    let label = label.unwrap_or_default();
     let numbered = label.starts_with(|c: char| c.is_ascii_digit());
-    (u8::from(!numbered), label, &row.name)
+    (u8::from(!numbered), label, name)
 }
 
 fn text(rows: Vec<Row>) -> String {

@@ -1,6 +1,8 @@
 //! How long a token takes, predicted: bytes read over each memory's bandwidth, plus fixed costs per block and per
 //! visit to the CPU. Calibrated on measured speeds; the constants and their source are in `speed/constants.toml`.
 
+mod traffic;
+
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};

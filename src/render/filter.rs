@@ -110,6 +110,19 @@ pub fn comment(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
     safe(quote::comment::encode(&value.to_string()))
 }
 
+/// Words in a line or a cell of Markdown.
+#[askama::filter_fn]
+pub fn md(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::markdown::encode(&value.to_string()))
+}
+
+/// A dash where there is nothing to print.
+#[askama::filter_fn]
+pub fn dash(value: impl Display, _: &dyn Values) -> Result<String> {
+    let text = value.to_string();
+    Ok(if text.is_empty() { "\u{2013}".to_owned() } else { text })
+}
+
 #[cfg(test)]
 mod tests {
     use askama::Template;

@@ -31,6 +31,7 @@ mod plan;
 mod presets;
 mod profile;
 mod rejects;
+mod report;
 mod repository;
 mod schema;
 mod store;

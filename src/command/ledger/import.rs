@@ -27,14 +27,10 @@ pub(super) fn run(args: &LedgerImport, terminal: &mut Terminal) -> Result<(), Fa
     for path in presets(&args.dir)? {
         let resolved = library.resolve(&path).map_err(|e| Failure::File(e.to_string()))?;
         let Some(strategy) = Strategy::new(&resolved, None) else { continue };
-        // The order in which it happened: attempts led to the strategy that was measured.
-        runs.extend(strategy.attempts.iter().map(|one| attempt(&strategy, one)));
-        for one in &strategy.measured {
-            runs.push(
-                measured(&strategy, one)
-                    .map_err(|why| Failure::Rejected(format!("{path}: `[[measured]]`: {why}")))?,
-            );
-        }
+        runs.extend(
+            reported(&strategy)
+                .map_err(|why| Failure::Rejected(format!("{path}: `[[measured]]`: {why}")))?,
+        );
     }
     report(&library.findings, &library.sources, false, terminal)?;
     let all = runs.len();
@@ -43,6 +39,13 @@ pub(super) fn run(args: &LedgerImport, terminal: &mut Terminal) -> Result<(), Fa
     let (new, path) = (runs.len(), &args.file.ledger);
     writeln!(terminal.out, "{path}: {new} of {all} reported runs are new")?;
     Ok(())
+}
+
+/// What a preset says was tried and measured, in the order in which it happened: attempts led to the strategy that was
+/// measured.
+pub(in crate::command) fn reported(strategy: &Strategy) -> Result<Vec<Run>, String> {
+    let attempts = strategy.attempts.iter().map(|one| Ok(attempt(strategy, one)));
+    attempts.chain(strategy.measured.iter().map(|one| measured(strategy, one))).collect()
 }
 
 /// What both kinds of report have in common.

@@ -65,6 +65,11 @@ impl Own {
         })
     }
 
+    /// Counts with another build's buffers.
+    pub(in crate::command) fn set_profile(&mut self, profile: Option<&'static Profile>) {
+        self.request.profile = profile;
+    }
+
     /// What a lock file keeps of it, with the machine.
     pub(in crate::command) fn words(&self, host: &Host) -> BTreeMap<String, String> {
         let Self { request, margin, granularity } = self;

@@ -1,0 +1,92 @@
+//! What a strategy's header and flags amount to: memory per device, and the predicted speed.
+
+use camino::Utf8Path;
+
+use super::gather::Place;
+use crate::command::header::{self, Missing};
+use crate::command::output::read_lock;
+use crate::command::plan::{Case, Own};
+use crate::diagnostic::Sources;
+use crate::plan::memory::{Prepared, Profile, Request};
+use crate::plan::placement::place;
+use crate::plan::speed::{Rates, Traffic, predict};
+use crate::preset::resolve::Resolved;
+use crate::preset::value;
+use crate::report::Predicted;
+use crate::strategy::Strategy;
+
+pub(super) struct Computed {
+    /// Weights, cache and compute buffer per GPU, MiB.
+    pub(super) devices: Vec<[f64; 3]>,
+    pub(super) how: String,
+    pub(super) predicted: Predicted,
+}
+
+/// The reason where it cannot be computed.
+pub(super) fn compute(
+    resolved: &Resolved,
+    strategy: &Strategy,
+    sources: &Sources,
+    at: &Place<'_>,
+) -> Result<Computed, String> {
+    let host = strategy.host.as_deref().ok_or("the preset names no machine")?;
+    let out = Utf8Path::new("deploy").join(&strategy.name);
+    let paths = header::places(resolved, strategy, sources, &out, at.models);
+    // Where it was looked for is this machine's business, and the page is not to differ by it.
+    let file = &strategy.model;
+    let (_, model) = header::first(&paths).map_err(|missing| match missing {
+        Missing::Nowhere(_) => format!("no header of {file} at hand"),
+        Missing::Part(_) => format!("a part of {file} is missing"),
+        Missing::Unreadable(_) => format!("the header of {file} cannot be read"),
+    })?;
+    let auto = value(&resolved.preset.placement.auto) == Some(&true);
+    let lock = if auto { read_lock(&out).ok().flatten() } else { None };
+    let locked = lock.as_ref().and_then(|lock| lock.placements.get(&strategy.name));
+    let profile = strategy.profile.as_deref().and_then(Profile::named).or(at.profile);
+    let (request, how) = if auto && locked.is_none() {
+        let mut own = Own::of(strategy, &resolved.preset).map_err(|error| error.to_string())?;
+        own.set_profile(profile);
+        let case = Case::of(own, model.clone(), host.clone());
+        let found = place(&case.own_task()).map_err(|error| error.to_string())?;
+        (found.request, "planned from the header")
+    } else {
+        let strategy = Strategy::new(resolved, locked).ok_or("the preset names no model")?;
+        let args = strategy.args_without(&["--fit"]);
+        let mut request = Request::from_args(&args).map_err(|error| error.to_string())?;
+        request.profile = profile;
+        let how = match locked {
+            Some(_) => "computed from the header with the locked placement",
+            None => "computed from the header",
+        };
+        (request, how)
+    };
+    let mut how = how.to_owned();
+    if let Some(profile) = request.profile {
+        how = format!("{how}, with the buffers of profile {}", profile.name);
+    }
+    let prepared =
+        Prepared::new(&model, &host.gpus, &request).map_err(|error| error.to_string())?;
+    let trial = prepared.requested().map_err(|error| error.to_string())?;
+    let found = prepared.estimate(&trial).map_err(|error| error.to_string())?;
+    let used: Vec<_> = prepared.gpus().iter().filter_map(|i| host.gpus.get(*i)).collect();
+    let rates = Rates::new(&used, host.ram.bandwidth_gbs);
+    let assumed =
+        host.ram.bandwidth_gbs.is_none() || used.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
+    let traffic = Traffic::of(&model, &prepared, &trial);
+    let speed = predict(&rates, &traffic, request.ubatch_size, assumed);
+    Ok(Computed {
+        devices: found
+            .devices
+            .iter()
+            .map(|device| [device.model.mib(), device.context.mib(), device.compute.mib()])
+            .collect(),
+        how,
+        predicted: Predicted {
+            decode_tps: speed.decode_tps,
+            error: speed.error,
+            prompt_tps: speed.prompt_tps,
+            prompt_error: speed.prompt_error,
+            assumed: speed.assumed,
+        },
+    })
+}
