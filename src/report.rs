@@ -8,6 +8,7 @@ mod best;
 mod change;
 pub mod chart;
 mod choice;
+mod evals;
 mod known;
 mod overview;
 mod predicted;
@@ -25,6 +26,7 @@ pub use best::standing;
 pub use change::{Change, Changes, Side};
 pub use chart::Chart;
 pub use choice::Choice;
+pub use evals::EvalRow;
 pub use known::{Figure, known};
 pub use overview::{Quality, Row};
 pub use predicted::Compared;
@@ -59,7 +61,7 @@ pub struct Report {
     pub runs: Vec<BenchRow>,
     /// Older runs that are not shown.
     pub left_out: usize,
-    pub published: Vec<Published>,
+    pub evals: Vec<EvalRow>,
     pub notes: Vec<String>,
     #[serde(skip)]
     pub charts: Vec<Drawing>,
@@ -85,6 +87,7 @@ impl Report {
         let compared: Vec<Compared> =
             input.subjects.iter().filter_map(|one| Compared::new(one, ledger)).collect();
         let trails = attempts::trails(ledger, input.subjects);
+        let evals = evals::rows(ledger, input.subjects, input.published);
         let (runs, left_out) = runs::rows(ledger);
         let (choices, unmarked) = choice::choices(&overview);
         let draw = |draw: &dyn Fn(f64) -> Option<Chart>| {
@@ -98,6 +101,7 @@ impl Report {
             draw(&|width| chart::memory(&memory, width)),
             draw(&|width| chart::compared(&compared, width)),
             draw(&|width| chart::trails(&trails, width)),
+            draw(&|width| chart::scores(&evals, width)),
         ];
         let skipped = ledger.skipped.iter().map(|skipped| {
             format!("{}:{}: passed over: {}", input.source, skipped.line, skipped.why)
@@ -112,7 +116,7 @@ impl Report {
             trails,
             runs,
             left_out,
-            published: input.published.to_vec(),
+            evals,
             notes: skipped.collect(),
             charts: charts.into_iter().flatten().collect(),
             overview,

@@ -44,7 +44,7 @@ pub fn html(report: &Report) -> Result<Artifact, RenderError> {
         ("memory", "Memory", !report.memory.is_empty()),
         ("prediction", "Prediction", !report.compared.is_empty()),
         ("attempts", "Attempts", !report.trails.is_empty()),
-        ("published", "Published figures", !report.published.is_empty()),
+        ("scores", "Coding benchmarks", !report.evals.is_empty()),
         ("runs", "Measurements", !report.runs.is_empty()),
         ("known", "How the figures are known", true),
     ];

@@ -9,6 +9,7 @@ mod compared;
 mod context;
 mod depths;
 mod memory;
+mod scores;
 mod trails;
 
 use std::fmt;
@@ -18,13 +19,21 @@ pub use compared::compared;
 pub use context::context;
 pub use depths::depths;
 pub use memory::memory;
+pub use scores::scores;
 pub use trails::trails;
 
 use super::Quality;
 
 /// Every chart that there can be, by the name of its file.
-pub const IDS: [&str; 6] =
-    ["speed-by-context", "time-to-answer", "speed-by-depth", "memory", "prediction", "attempts"];
+pub const IDS: [&str; 7] = [
+    "speed-by-context",
+    "time-to-answer",
+    "speed-by-depth",
+    "memory",
+    "prediction",
+    "attempts",
+    "scores",
+];
 
 /// A drawing with a title and what it says in words.
 #[derive(Clone, Debug, PartialEq)]

@@ -24,6 +24,7 @@ pub fn known(run: &Run) -> String {
     let at = run.at.map(|at| format!(" {}", day(at))).unwrap_or_default();
     match run.source {
         Source::Measured => format!("measured{at}"),
+        Source::Probed => format!("probed{at}"),
         Source::Reported => format!("reported by {}{at}", run.by),
     }
 }

@@ -184,12 +184,12 @@ impl Memory {
             format!("{}; {why}", known(run))
         };
         bars.retain(|bar| bar.memory_mib > 0.0);
-        (!bars.is_empty()).then(|| Self { strategy: subject.short_with_context(), known, bars })
+        (!bars.is_empty()).then(|| Self { strategy: subject.with_context(), known, bars })
     }
 }
 
 impl Subject {
-    fn short_with_context(&self) -> String {
+    pub(super) fn with_context(&self) -> String {
         let context = self.ctx_size.map(super::words::context);
         [Some(self.short()), context].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
