@@ -9,6 +9,7 @@ mod block;
 mod goal;
 mod judge;
 mod notes;
+mod rounds;
 mod rules;
 mod search;
 mod words;

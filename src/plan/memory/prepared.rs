@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use super::allocate;
-use super::build::{self, Built, Names, Plan};
+use super::build::{self, Built, Names, Plan, Recipe};
 use super::cache;
 use super::devices;
 use super::graph::Place;
@@ -383,6 +383,7 @@ fn kinds(model: &Model) -> Vec<u64> {
             list.push((tensor.base(), tensor.dtype.0, &tensor.dims));
         }
     }
+    let recipe = Recipe::of(model);
     let each = tensors.iter_mut().zip(&model.layers).enumerate();
     each.map(|(il, (list, layer))| {
         list.sort_unstable();
@@ -392,7 +393,8 @@ fn kinds(model: &Model) -> Vec<u64> {
         (layer.sliding, layer.nextn, layer.feed_forward_length).hash(&mut hasher);
         (layer.cache.map(|cache| (cache.key, cache.value))).hash(&mut hasher);
         (layer.state.map(|state| (state.conv, state.ssm))).hash(&mut hasher);
-        build::role_of(model, il).hash(&mut hasher);
+        // Its place in a pattern that only the number gives.
+        recipe.role_of(il).hash(&mut hasher);
         hasher.finish()
     })
     .collect()
