@@ -9,6 +9,8 @@ mod ledger;
 mod machines;
 mod planner;
 mod report;
+#[cfg(feature = "engine")]
+mod tune;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,6 +27,8 @@ pub use ledger::{
 pub use machines::{Cards, Detect, Hardware, HardwareCommand};
 pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};
 pub use report::{Report, ReportFormat};
+#[cfg(feature = "engine")]
+pub use tune::Tune;
 
 /// Typed presets for llama.cpp on unequal GPUs, compiled into Docker artifacts.
 #[derive(Debug, Parser)]
@@ -87,6 +91,9 @@ pub enum Command {
     Inspect(Inspect),
     /// Describe machines for planning
     Hardware(Hardware),
+    /// Try placements on this machine, from the most aggressive one down, until the best is found
+    #[cfg(feature = "engine")]
+    Tune(Tune),
     /// Measure a running llama-server, or two in turns, and write it into the ledger
     #[cfg(feature = "bench")]
     Bench(Bench),

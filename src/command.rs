@@ -42,6 +42,8 @@ mod status;
 #[cfg(feature = "engine")]
 mod strategy;
 #[cfg(feature = "engine")]
+mod tune;
+#[cfg(feature = "engine")]
 mod up;
 mod update;
 mod verify;
@@ -154,6 +156,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Hardware(args) => hardware::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Tune(args) => tune::run(args, terminal),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args, terminal),
         Command::Ledger(args) => ledger::run(args, terminal),

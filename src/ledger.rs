@@ -7,6 +7,7 @@ mod eval;
 mod moment;
 mod run;
 mod select;
+mod trial;
 
 use crate::artifact::Digest;
 
@@ -16,6 +17,7 @@ pub use run::{
     Answer, Buffers, Device, Gguf, Key, Llama, Memory, Outcome, PresetKey, Run, Source, Speed, What,
 };
 pub use select::{Ambiguous, Filter, latest, pick};
+pub use trial::{HOST, Trial};
 
 /// Its name where no other is given.
 pub const FILE: &str = "ledger.jsonl";

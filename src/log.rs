@@ -1,6 +1,7 @@
 //! What llama-server says about itself, read line by line: how far it has come, and why it ended. Values in, values
 //! out; where the lines come from is not known here.
 
+pub mod breakdown;
 pub mod devices;
 pub mod failure;
 pub mod metrics;

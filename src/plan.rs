@@ -1,6 +1,7 @@
 //! What will be written and run, in final form: strings in order, numbers settled, every choice with its reason.
 
 pub mod compose;
+pub mod counted;
 pub mod environment;
 pub mod image;
 pub mod inlined;

@@ -27,6 +27,10 @@ use crate::terminal::Terminal;
 use crate::units::Bytes;
 use alternatives::Alternative;
 pub(super) use own::Own;
+#[cfg(feature = "engine")]
+pub(super) use own::PLACES;
+#[cfg(feature = "engine")]
+pub(super) use write::{Words, place as place_words, put};
 
 /// What is planned, however it was given.
 pub(super) struct Case {

@@ -5,7 +5,8 @@ mod memory;
 mod preflight;
 mod wait;
 
-pub(super) use preflight::{image, model};
+pub(super) use preflight::{asking, entrypoint, gpus, image, model, port};
+pub(super) use wait::healthy;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -73,14 +74,7 @@ async fn launch(
         () = interrupt.wait() => return Err(interrupted("nothing was changed")),
         found = before(engine, service) => found?,
     };
-    match accepted::of_image(engine, &image, ready.held.path(), interrupt).await? {
-        Some(accepted) => accepted::hold(&accepted, &ready.words, &service.image)?,
-        None => writeln!(
-            terminal.err,
-            "note: `{}` does not say which flags its llama-server takes, so they are not compared",
-            service.image
-        )?,
-    }
+    flags(engine, ready, &image, interrupt, terminal).await?;
     memory::tell(ready, &image, &args.file.ledger, terminal)?;
     let hash = Compose::find()
         .and_then(|compose| compose.hash(service))
@@ -109,7 +103,7 @@ async fn launch(
         if let Some(host) = ready.host.as_ref().filter(|_| service.gpus.is_some()) {
             tokio::select! {
                 () = interrupt.wait() => return Err(interrupted("nothing is left running")),
-                seen = preflight::gpus(engine, service, &identity, &host.gpus) => seen?,
+                seen = gpus(engine, service, &identity, &host.gpus) => seen?,
             }
         }
         start(engine, service, &identity, args.no_wait).await?
@@ -130,7 +124,7 @@ async fn launch(
             let left = if touched.service { "nothing is left running" } else { "it runs on" };
             Err(interrupted(left))
         }
-        waited = wait::healthy(engine, service, &id, patience, terminal) => waited,
+        waited = healthy(engine, service, &id, patience, terminal) => waited,
     }?;
     if touched.service && !engine.set_restart(&id, &service.restart).await? {
         writeln!(
@@ -143,11 +137,29 @@ async fn launch(
     Ok(())
 }
 
+/// The image's llama-server takes the strategy's flags.
+pub(super) async fn flags(
+    engine: &Engine,
+    ready: &Ready,
+    image: &Image,
+    interrupt: &mut Interrupt,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let name = &ready.service.image;
+    match accepted::of_image(engine, image, ready.held.path(), interrupt).await? {
+        Some(accepted) => accepted::hold(&accepted, &ready.words, name),
+        None => Ok(writeln!(
+            terminal.err,
+            "note: `{name}` does not say which flags its llama-server takes, so they are not compared"
+        )?),
+    }
+}
+
 /// What has to be known and to hold before anything is changed.
 async fn before(engine: &Engine, service: &Service) -> Result<(Image, Vec<Found>), Failure> {
     let image = image(engine, service).await?;
     let old = engine.find_service(service).await?;
-    preflight::port(engine, service, &old).await?;
+    port(engine, service, &old).await?;
     Ok((image, old))
 }
 
@@ -164,7 +176,7 @@ async fn start(
     let restart = if unattended { &service.restart } else { &Restart::No };
     let started = match engine.create(service, identity, restart).await {
         Ok(id) => {
-            preflight::entrypoint(engine, service, &id).await?;
+            entrypoint(engine, service, &id).await?;
             engine.start(&id).await.map(|()| id)
         }
         Err(error) => Err(error),
@@ -183,7 +195,7 @@ pub(super) fn refused(error: EngineError) -> Failure {
 
 /// Removes the service's containers, the one that looked for GPUs too, and its network.
 async fn take_back(engine: &Engine, service: &Service) -> Result<(), Failure> {
-    engine.remove(&preflight::asking(service)).await?;
+    engine.remove(&asking(service)).await?;
     for found in engine.find_service(service).await? {
         engine.remove(&found.id).await?;
     }

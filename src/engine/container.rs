@@ -69,6 +69,18 @@ impl Engine {
         self.create_named(&service.container(), body).await
     }
 
+    /// Makes the service's container with more arguments for llama-server, which go before what the service says.
+    pub async fn create_with(
+        &self,
+        service: &Service,
+        identity: &Identity,
+        arguments: &[String],
+    ) -> Result<String, EngineError> {
+        let mut body = body(service, identity, &Restart::No, None);
+        body.cmd = Some(arguments.to_vec());
+        self.create_named(&service.container(), body).await
+    }
+
     /// Gives a running container another restart policy. `false` where the engine does not know how: Podman 4 has no
     /// such request.
     pub async fn set_restart(&self, id: &str, restart: &Restart) -> Result<bool, EngineError> {

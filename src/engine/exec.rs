@@ -2,6 +2,7 @@
 
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use futures_util::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
 
 use super::{Engine, EngineError};
 
@@ -40,6 +41,45 @@ impl Engine {
             while let Some(piece) = output.next().await {
                 bytes.extend_from_slice(&piece.map_err(of)?.into_bytes());
             }
+        }
+        let ended = self.docker.inspect_exec(&made.id).await.map_err(of)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Said { code: ended.exit_code.unwrap_or(-1), text })
+    }
+
+    /// A command with so many bytes on its standard input. It has to know how many: not every way to an engine tells
+    /// where they end.
+    pub async fn exec_fed(
+        &self,
+        id: &str,
+        command: Vec<String>,
+        input: &[u8],
+    ) -> Result<Said, EngineError> {
+        let of = |error| EngineError::of("run a command in the container", error);
+        let options = CreateExecOptions {
+            attach_stdin: Some(true),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command),
+            ..Default::default()
+        };
+        let made = self.docker.create_exec(id, options).await.map_err(of)?;
+        let mut bytes = Vec::new();
+        let started = self.docker.start_exec(&made.id, None).await.map_err(of)?;
+        if let StartExecResults::Attached { mut output, input: mut stdin } = started {
+            // A command that ends before it has read everything says why in its output.
+            let feed = async {
+                let written = stdin.write_all(input).await;
+                written.and(stdin.flush().await)
+            };
+            let listen = async {
+                while let Some(piece) = output.next().await {
+                    bytes.extend_from_slice(&piece.map_err(of)?.into_bytes());
+                }
+                Ok::<_, EngineError>(())
+            };
+            let (_, listened) = tokio::join!(feed, listen);
+            listened?;
         }
         let ended = self.docker.inspect_exec(&made.id).await.map_err(of)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Eval, Moment, VERSION};
+use super::{Eval, Moment, Trial, VERSION};
 use crate::artifact::Digest;
 use crate::bench::Spread;
 
@@ -72,6 +72,9 @@ pub struct Run {
     pub answers: Vec<Answer>,
     #[serde(default, skip_serializing_if = "Memory::is_empty")]
     pub memory: Memory,
+    /// Of an attempt that `tune` made: the tuning that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eval: Option<Eval>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,6 +245,7 @@ impl Default for Run {
             speeds: Vec::new(),
             answers: Vec::new(),
             memory: Memory::default(),
+            trial: None,
             eval: None,
             note: None,
         }

@@ -1,6 +1,6 @@
 //! Which runs of a ledger are meant.
 
-use super::{Entry, Ledger, Source};
+use super::{Entry, Ledger, Source, What};
 
 /// So many digits of an id are meant as one; fewer could be a name that was mistyped.
 const SHORTEST: usize = 4;
@@ -63,13 +63,14 @@ pub fn latest<'a>(entries: &[&'a Entry]) -> Vec<&'a Entry> {
     found
 }
 
+/// An attempt's speed is that of a candidate, and not of what the preset says.
 fn has_speed(entry: &Entry) -> bool {
-    entry.run.speeds.iter().any(|speed| speed.decode.is_some())
+    entry.run.what == What::Bench && entry.run.speeds.iter().any(|speed| speed.decode.is_some())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Key, Ledger, PresetKey, Run, Source, Speed};
+    use super::super::{Key, Ledger, PresetKey, Run, Source, Speed, What};
     use super::{Ambiguous, Filter, latest, pick};
     use crate::bench::Spread;
 
@@ -87,6 +88,7 @@ mod tests {
             run("b", Some(30.0), Source::Measured),
             run("a", Some(25.0), Source::Measured),
             run("a", None, Source::Measured),
+            Run { what: What::Attempt, ..run("a", Some(9.0), Source::Measured) },
         ];
         let text = runs.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
         let ledger = Ledger::parse(&text);

@@ -91,6 +91,17 @@ impl DeviceMemory {
     }
 }
 
+/// Which GPUs are used, as indices, and how many blocks each computes, the output counted as one: what llama-server
+/// makes of `-ts`, or of the free memory where there is none.
+pub fn split(model: &Model, gpus: &[Gpu], request: &Request) -> Vec<(usize, u32)> {
+    let used = devices::used(gpus, request);
+    let shares = devices::shares(gpus, &used, request);
+    let places = devices::assign(model.block_count as usize, &shares, request);
+    let count = |at: usize| places.iter().filter(|place| usize::from(place.0) == at).count();
+    let all = used.into_iter().enumerate();
+    all.map(|(at, gpu)| (gpu, u32::try_from(count(at)).unwrap_or(u32::MAX))).collect()
+}
+
 /// The memory of one start of llama-server with these GPUs and flags.
 pub fn estimate(model: &Model, gpus: &[Gpu], request: &Request) -> Result<Estimate, EstimateError> {
     let prepared = Prepared::new(model, gpus, request)?;

@@ -78,11 +78,14 @@ impl Candidate {
     }
 }
 
-/// `13+6 at 256K`, and the settings behind.
+/// `13+6 at 256K`, without a card `256K`, and the settings behind.
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layers: Vec<String> = self.layers.iter().map(ToString::to_string).collect();
-        write!(f, "{} at {}", layers.join("+"), context(self.ctx_size))?;
+        if !layers.is_empty() {
+            write!(f, "{} at ", layers.join("+"))?;
+        }
+        f.write_str(&context(self.ctx_size))?;
         for (key, value) in &self.settings {
             write!(f, ", {key} {value}")?;
         }

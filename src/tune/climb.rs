@@ -156,6 +156,9 @@ fn more(state: &State, best: &Attempt, card: usize) -> Result<Candidate, String>
     if candidate.total() > task.blocks {
         return Err("every layer is on a card".to_owned());
     }
+    if candidate.layers.get(card).is_some_and(|count| *count > task.most(card)) {
+        return Err(format!("every layer of {name} is there"));
+    }
     if let Some(by) = ruled::by(task, &state.attempts, &candidate) {
         return Err(match &by.observation {
             Observation::OutOfMemory { .. } => {

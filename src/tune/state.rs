@@ -16,6 +16,9 @@ pub struct Task {
     pub blocks: u32,
     /// The least by which a card fills up with one layer more, in MiB.
     pub layer_mib: u64,
+    /// The most layers that each card can be given, where that is fewer than there are blocks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub most: Vec<u32>,
     /// Where to begin at each context, the largest first: what the estimate allows, or one step beyond.
     pub starts: Vec<Start>,
     /// What else to try.
@@ -54,14 +57,19 @@ impl Task {
         self.devices.iter().position(|name| Some(name.as_str()) == device)
     }
 
+    /// The most layers that a card can be given.
+    pub(super) fn most(&self, card: usize) -> u32 {
+        self.most.get(card).copied().unwrap_or(self.blocks)
+    }
+
     /// The plan to begin with at a context.
     pub(super) fn start(&self, start: &Start) -> Candidate {
         let mut layers = start.layers.clone();
         layers.resize(self.devices.len(), 0);
         // No more blocks than there are, the last cards first.
         let mut room = self.blocks;
-        for count in &mut layers {
-            *count = (*count).min(room);
+        for (card, count) in layers.iter_mut().enumerate() {
+            *count = (*count).min(room).min(self.most(card));
             room -= *count;
         }
         let settings = self.also.iter().map(|d| (d.key.clone(), d.base.clone())).collect();
@@ -100,6 +108,19 @@ impl State {
         let mut state = Self::new(task, saved.attempts);
         state.pending = saved.pending.filter(|_| same);
         Ok(state)
+    }
+
+    /// Takes over what is known from elsewhere, such as the ledger. What was interrupted and is among it, has ended.
+    pub fn learn(&mut self, known: Vec<Attempt>) {
+        let known = Self::new(self.task.clone(), known).attempts;
+        for attempt in known {
+            if self.pending.as_ref() == Some(&attempt.candidate) {
+                self.pending = None;
+            }
+            if !self.attempts.iter().any(|old| old.candidate == attempt.candidate) {
+                self.attempts.push(attempt);
+            }
+        }
     }
 
     /// To be written down after every step.

@@ -20,6 +20,7 @@ mod repository;
 mod serving;
 mod strategy;
 mod tools;
+mod tune;
 mod words;
 
 use std::process::ExitCode;
@@ -33,7 +34,8 @@ type Case = (&'static str, fn(&Engine));
 
 fn main() -> ExitCode {
     let plain: Vec<Case> = [dockerfile::CASES, words::CASES, images::CASES].concat();
-    let served: Vec<Case> = [serving::CASES, faults::CASES, probe::CASES, gpus::CASES].concat();
+    let served: Vec<Case> =
+        [serving::CASES, faults::CASES, probe::CASES, gpus::CASES, tune::CASES].concat();
     let mut trials = Vec::new();
     let strict = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
     let mut add = |cases: &[Case], engine: &Engine, ready: Result<(), String>| {

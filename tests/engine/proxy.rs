@@ -17,6 +17,16 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn new(engine: &Engine, folder: &Path) -> Self {
+        Self::carrying(engine, folder, carry)
+    }
+
+    /// The engine takes no notice of a request for GPUs, which it would refuse: it has none. Docker passes over what it
+    /// does not know.
+    pub(crate) fn with_gpus(engine: &Engine, folder: &Path) -> Self {
+        Self::carrying(engine, folder, carry_without_gpus)
+    }
+
+    fn carrying(engine: &Engine, folder: &Path, there: fn(UnixStream, UnixStream)) -> Self {
         let path = folder.join("engine.sock");
         let target = engine.host.as_deref().unwrap_or("unix:///var/run/docker.sock");
         let target = PathBuf::from(target.trim_start_matches("unix://"));
@@ -33,7 +43,7 @@ impl Proxy {
                 let pair = |stream: &UnixStream| stream.try_clone().unwrap();
                 open.lock().unwrap().extend([pair(&near), pair(&far)]);
                 let (near_again, far_again) = (pair(&near), pair(&far));
-                std::thread::spawn(move || carry(near, far));
+                std::thread::spawn(move || there(near, far));
                 std::thread::spawn(move || carry(far_again, near_again));
             }
         });
@@ -45,10 +55,26 @@ impl Proxy {
     }
 }
 
-fn carry(mut from: UnixStream, mut to: UnixStream) {
+fn carry(from: UnixStream, to: UnixStream) {
+    carry_through(from, to, |_| {});
+}
+
+fn carry_without_gpus(from: UnixStream, to: UnixStream) {
+    const KEY: &[u8] = b"\"DeviceRequests\"";
+    carry_through(from, to, |piece| {
+        // A request is written in one piece.
+        if let Some(at) = piece.windows(KEY.len()).position(|part| part == KEY) {
+            *piece.get_mut(at + 1).unwrap() = b'_';
+        }
+    });
+}
+
+fn carry_through(mut from: UnixStream, mut to: UnixStream, mut change: impl FnMut(&mut [u8])) {
     let mut piece = vec![0; 1 << 16];
     while let Ok(length @ 1..) = from.read(&mut piece) {
-        if to.write_all(piece.split_at(length).0).is_err() {
+        let (read, _) = piece.split_at_mut(length);
+        change(read);
+        if to.write_all(read).is_err() {
             break;
         }
     }

@@ -37,3 +37,5 @@ mod schema;
 mod store;
 mod targets;
 mod tools;
+#[cfg(feature = "engine")]
+mod tune;

@@ -13,7 +13,7 @@ use crate::units::Bytes;
 const MARGIN_MIB: u64 = 1024;
 
 /// Flags that say where weights go, which is what planning finds out.
-const PLACES: [&str; 8] = [
+pub(in crate::command) const PLACES: [&str; 8] = [
     "--override-tensor",
     "--n-gpu-layers",
     "--tensor-split",
@@ -27,7 +27,7 @@ const PLACES: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub(in crate::command) struct Own {
     pub(super) request: Request,
-    pub(super) margin: Vec<Bytes>,
+    pub(in crate::command) margin: Vec<Bytes>,
     pub(super) granularity: Granularity,
 }
 

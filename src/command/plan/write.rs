@@ -1,10 +1,10 @@
 //! Puts a placement into a preset's file and leaves everything else in it as it was.
 
 use camino::Utf8Path;
-use toml_edit::{Array, DocumentMut, Item, Table, value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
 
 use crate::command::{Failure, load};
-use crate::plan::memory::GpuLayers;
+use crate::plan::memory::{GpuLayers, Override};
 use crate::plan::placement::Placement;
 
 pub(super) fn into(path: &Utf8Path, placement: &Placement) -> Result<(), Failure> {
@@ -18,18 +18,35 @@ fn placed(text: &str, placement: &Placement) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|error| format!("{error}"))?;
     let table = document.entry("placement").or_insert(Item::Table(Table::new()));
     let table = table.as_table_like_mut().ok_or("`placement` is no table")?;
+    let Placement { request, tensor_split, .. } = placement;
+    place(
+        table,
+        &Words { gpu_layers: request.gpu_layers, split: tensor_split, rules: &request.overrides },
+    );
+    Ok(document.to_string())
+}
+
+/// A placement as a preset says it.
+pub(in crate::command) struct Words<'a> {
+    pub(in crate::command) gpu_layers: GpuLayers,
+    pub(in crate::command) split: &'a [u32],
+    pub(in crate::command) rules: &'a [Override],
+}
+
+/// Puts it into `[placement]`, in place of what says otherwise.
+pub(in crate::command) fn place(table: &mut dyn TableLike, words: &Words<'_>) {
     for key in ["auto", "layers", "cpu_moe", "n_cpu_moe"] {
         table.remove(key);
     }
-    let layers = match placement.request.gpu_layers {
+    let layers = match words.gpu_layers {
         GpuLayers::All => value("all"),
         GpuLayers::Count(count) => value(i64::from(count)),
     };
     put(table, "n_gpu_layers", layers);
-    let split: Array = placement.tensor_split.iter().map(|count| i64::from(*count)).collect();
+    let split: Array = words.split.iter().map(|count| i64::from(*count)).collect();
     put(table, "tensor_split", value(split));
     let mut rules = Array::new();
-    for rule in &placement.request.overrides {
+    for rule in words.rules {
         rules.push(format!("{}={}", rule.pattern, rule.target));
     }
     if rules.is_empty() {
@@ -40,11 +57,10 @@ fn placed(text: &str, placement: &Placement) -> Result<String, String> {
         rules.set_trailing_comma(true);
         put(table, "override_tensor", value(rules));
     }
-    Ok(document.to_string())
 }
 
 /// Replaces a value and keeps the comment behind it.
-fn put(table: &mut dyn toml_edit::TableLike, key: &str, mut item: Item) {
+pub(in crate::command) fn put(table: &mut dyn TableLike, key: &str, mut item: Item) {
     if let (Some(old), Some(new)) = (table.get(key).and_then(Item::as_value), item.as_value_mut()) {
         *new.decor_mut() = old.decor().clone();
     }

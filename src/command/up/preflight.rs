@@ -83,12 +83,12 @@ pub(in crate::command) async fn image(
 }
 
 /// The container that is asked which GPUs there are.
-pub(super) fn asking(service: &Service) -> String {
+pub(in crate::command) fn asking(service: &Service) -> String {
     format!("{}-llama-gpus", service.project)
 }
 
 /// The GPUs are those that were planned for, in their order: with another one in front, weights go to the wrong card.
-pub(super) async fn gpus(
+pub(in crate::command) async fn gpus(
     engine: &Engine,
     service: &Service,
     identity: &Identity,
@@ -115,7 +115,7 @@ pub(super) async fn gpus(
 }
 
 /// An image that was built for other strategies has an entrypoint that passes over what it does not know.
-pub(super) async fn entrypoint(
+pub(in crate::command) async fn entrypoint(
     engine: &Engine,
     service: &Service,
     container: &str,
@@ -147,7 +147,7 @@ pub(super) async fn entrypoint(
 }
 
 /// Nobody else has the port; the containers in `ours` will be gone by then.
-pub(super) async fn port(
+pub(in crate::command) async fn port(
     engine: &Engine,
     service: &Service,
     ours: &[Found],

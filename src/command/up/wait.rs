@@ -25,7 +25,7 @@ const END: u32 = 400;
 /// How long an engine that does not answer is waited for.
 const ABSENCE: Duration = Duration::from_secs(15);
 
-pub(super) async fn healthy(
+pub(in crate::command) async fn healthy(
     engine: &Engine,
     service: &Service,
     id: &str,

@@ -87,6 +87,7 @@ impl Machine {
             devices: (0..self.cards.len()).map(|i| format!("CUDA{i}")).collect(),
             blocks: u32::try_from(self.blocks.len()).unwrap(),
             layer_mib: least.saturating_sub(most),
+            most: Vec::new(),
             starts: starts
                 .map(|(ctx_size, layers)| Start { ctx_size: *ctx_size, layers: layers.clone() })
                 .collect(),

@@ -14,6 +14,7 @@ fn task(layer_mib: u64, starts: &[(u64, [u32; 2])]) -> Task {
         devices: vec!["CUDA0".to_owned(), "CUDA1".to_owned()],
         blocks: 48,
         layer_mib,
+        most: Vec::new(),
         starts: starts.iter().map(start).collect(),
         also: Vec::new(),
     }
