@@ -22,9 +22,11 @@ use crate::engine::interrupt::Interrupt;
 use crate::engine::labels::{self, Identity};
 use crate::engine::{Engine, run as block_on};
 use crate::exit::Exit;
+use crate::flags;
 use crate::plan::counted::Counted;
 use crate::plan::service::Service;
 use crate::store;
+use crate::strategy::env_name;
 use crate::terminal::Terminal;
 use crate::tune::{Candidate, State, Step, next};
 use attempt::{Bench, Lost, interrupted};
@@ -113,9 +115,9 @@ async fn tune(
         Ok(()) => run.until_done(&mut state, &mut interrupt, terminal).await,
         Err(failure) => Err(failure),
     };
-    // Also one that a killed tuning had made.
-    engine.remove_network(&service.network()).await?;
-    result
+    // Also one that a killed tuning had made. What went wrong before is what a person has to know.
+    let removed = engine.remove_network(&service.network()).await;
+    result.and_then(|()| removed.map_err(Failure::from))
 }
 
 /// The service without the variables whose flags come with each candidate.
@@ -124,12 +126,11 @@ fn placed_by_arguments(
     subject: &Subject,
     counted: Option<&Counted<'_>>,
 ) -> Service {
-    let moved = subject.moved(counted);
-    let settings = subject.strategy.settings.iter();
-    let gone: Vec<String> = settings
-        .filter(|setting| moved.contains(&setting.emit.on))
-        .map(|setting| format!("{}=", setting.env))
-        .collect();
+    let variable = |flag: &str| {
+        let key = flags::find(flag).map(flags::Flag::key).unwrap_or_default();
+        format!("{}=", env_name(&key))
+    };
+    let gone: Vec<String> = subject.moved(counted).into_iter().map(variable).collect();
     let mut service = service.clone();
     for line in &mut service.environment {
         if let Some(name) = gone.iter().find(|name| line.starts_with(name.as_str())) {

@@ -13,7 +13,7 @@ use crate::diagnostic::Severity;
 use crate::gguf::Model;
 use crate::hardware::Gpu;
 use crate::lock;
-use crate::plan::counted::Counted;
+use crate::plan::counted::{Counted, Way};
 use crate::plan::image::Backend;
 use crate::plan::memory::{EstimateError, Profile, Request};
 use crate::preset::Preset;
@@ -117,8 +117,18 @@ impl Subject {
             return Ok(None);
         };
         let front = !self.strategy.layers.is_empty();
-        let counted = Counted::new(model, &self.gpus, &self.request, front, &self.margin);
-        counted.map(Some).map_err(|error| unplanned(&error))
+        let counted = Counted::new(model, &self.gpus, &self.request, front, &self.margin)
+            .map_err(|error| unplanned(&error))?;
+        if front && counted.way != Way::Front {
+            return Err(Failure::Usage {
+                message: format!(
+                    "`{}` counts `layers` with experts, and the model has none\nhelp: take `layers` out; whole blocks are \
+                     moved then",
+                    self.path
+                ),
+            });
+        }
+        Ok(Some(counted))
     }
 
     /// The context that the preset asks for.

@@ -112,3 +112,6 @@ fn table<'a>(document: &'a mut DocumentMut, name: &str) -> Result<&'a mut dyn Ta
 fn number(tokens: u64) -> Item {
     value(i64::try_from(tokens).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests;
