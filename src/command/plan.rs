@@ -7,6 +7,7 @@ mod own;
 mod text;
 mod write;
 
+use std::collections::BTreeSet;
 use std::io::{Error, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,7 +19,7 @@ use super::estimate::{Device, SystemMemory, devices};
 use super::machine::{self, host, needed, profile};
 use super::{Failure, header, preset_path};
 use crate::cli::{self, Format};
-use crate::gguf::{DType, Model};
+use crate::gguf::{DType, Model, Role};
 use crate::hardware::Host;
 use crate::plan::memory::{FlashAttention, Override, Request};
 use crate::plan::placement::{Granularity, Placement, Rule, Task, place};
@@ -232,12 +233,35 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         }),
     });
     case.layers = layers.collect::<Result<_, _>>()?;
+    pinned(&case)?;
     case.file = file;
     #[cfg(feature = "engine")]
     {
         case.image = image;
     }
     Ok(case)
+}
+
+/// Layers that are asked for have to be there.
+fn pinned(case: &Case) -> Result<(), Failure> {
+    let usage = |message: String| Err(Failure::Usage { message });
+    let asked: u64 = case.layers.iter().flatten().copied().map(u64::from).sum();
+    let (words, gpus) = (case.layers.len(), case.host.gpus.len());
+    if words > gpus {
+        return usage(format!("`--layers` has {words} numbers, the machine has {gpus} GPUs"));
+    }
+    let routed = case.model.tensors.iter().filter(|tensor| tensor.role == Role::RoutedExpert);
+    let layers: BTreeSet<u32> = routed.filter_map(|tensor| tensor.layer).collect();
+    if asked > layers.len() as u64 {
+        return usage(match layers.len() {
+            0 => "`--layers` counts layers whose experts stay on a GPU; this model has no experts"
+                .to_owned(),
+            count => {
+                format!("`--layers` asks for {asked} layers with experts, the model has {count}")
+            }
+        });
+    }
+    Ok(())
 }
 
 fn set(request: &mut Request, args: &cli::Plan) -> Result<(), Failure> {
@@ -249,6 +273,9 @@ fn set(request: &mut Request, args: &cli::Plan) -> Result<(), Failure> {
     request.ctx_size = args.ctx_size.unwrap_or(request.ctx_size);
     request.ubatch_size = args.ubatch_size.unwrap_or(request.ubatch_size);
     request.batch_size = args.batch_size.unwrap_or(request.batch_size.max(request.ubatch_size));
+    if args.parallel == Some(0) {
+        return Err(usage("`--parallel 0`: llama-server has one slot or more".to_owned()));
+    }
     request.parallel = args.parallel.or(request.parallel);
     if let Some(name) = &args.cache_type_k {
         request.cache_type_k = ty(name)?;

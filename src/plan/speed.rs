@@ -60,7 +60,7 @@ pub struct Traffic {
     pub visits: f64,
     /// From one GPU to the next.
     pub hops: u32,
-    /// Bytes of expert weights in system memory that a large batch takes to the first GPU.
+    /// Bytes of weights in system memory that a large batch takes to the first GPU.
     pub streamed: f64,
     /// Weights that work on one token, as bytes.
     pub active: f64,
@@ -100,7 +100,7 @@ pub fn seconds(rates: &Rates, traffic: &Traffic) -> f64 {
         + f64::from(traffic.hops) * c.hop_seconds
 }
 
-/// Both speeds. A batch of `ubatch` tokens streams the experts in system memory to the first GPU, once.
+/// Both speeds. A batch of `ubatch` tokens streams the weights in system memory to the first GPU, once.
 pub fn predict(rates: &Rates, traffic: &Traffic, ubatch: u64, assumed: bool) -> Prediction {
     let c = &*CONSTANTS;
     let tokens = ubatch.max(1) as f64;

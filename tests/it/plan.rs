@@ -339,7 +339,41 @@ fn what_llama_server_aborts_on_is_refused() {
     assert!(refused("-b 3").contains("smaller than the 4 slots"));
     assert!(refused("-np 300").contains("300 slots: llama.cpp takes 1 to 256"));
     assert!(refused("-np 0").contains("-np does not take \"0\""));
+    let plan = |words: &[&str]| {
+        let model = header("qwen3moe-30b.gguf");
+        let machine = ["plan", "--only", "--gpu", "RTX 3090", "--model", model.as_str()];
+        let output = run(&[&machine[..], words].concat());
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(
+        plan(&["--layers", "49"]).contains("asks for 49 layers with experts, the model has 48")
+    );
+    assert!(plan(&["--layers", "1,1"]).contains("has 2 numbers, the machine has 1 GPUs"));
+    assert!(plan(&["--parallel", "0"]).contains("one slot or more"));
     // A number that no model has layers for costs neither time nor memory.
     let rules = request("--n-cpu-moe 4000000000").overrides;
     assert_eq!(rules.len(), 512);
+}
+
+/// What a file claims decides neither how large a graph gets nor how long that takes.
+#[test]
+fn a_claim_of_many_experts_is_no_work() {
+    let mut model = model("qwen3moe-30b.gguf");
+    let file = std::fs::read(header("qwen3moe-30b.gguf")).unwrap();
+    let key = b"qwen3moe.expert_used_count";
+    let at = file.windows(key.len()).position(|bytes| bytes == key).unwrap() + key.len() + 4;
+    let folder = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::from_path_buf(folder.path().join("hostile.gguf")).unwrap();
+    let hostile = [&file[..at], &u32::MAX.to_le_bytes(), &file[at + 4..]].concat();
+    std::fs::write(&path, hostile).unwrap();
+    let claimed = gguf::open(&path).unwrap();
+    let gpus = [gpu(24576, 24000, 936.0)];
+    let bytes = |model: &Model| {
+        let found = estimate(model, &gpus, &request("-c 4096 -ub 64")).unwrap();
+        found.devices[0].total()
+    };
+    assert!(bytes(&claimed) > bytes(&model));
+    model.tensors.truncate(1);
+    assert!(estimate(&model, &gpus, &request("-c 4096")).is_err(), "tensors are missing");
 }

@@ -127,6 +127,8 @@ pub(super) fn advice(case: &Case, placement: &Placement, others: &[Alternative])
         let lacks: Vec<String> = lacks
             .map(|(i, left)| format!("{} lacks {:.0} MiB", device(i), -left.floor()))
             .collect();
+        let lacks =
+            if lacks.is_empty() { "the layers asked for".to_owned() } else { lacks.join(", ") };
         let ways = others.iter().filter(|other| other.fits).map(|other| other.change.as_str());
         let ways = ways.collect::<Vec<_>>().join(", or ");
         let pinned = case.layers.iter().any(Option::is_some);
@@ -135,7 +137,7 @@ pub(super) fn advice(case: &Case, placement: &Placement, others: &[Alternative])
             (true, true) => "; leave the layers to planning (`--layers auto`)".to_owned(),
             (true, false) => "; take a smaller context, cache, batch or model".to_owned(),
         };
-        advice.push(format!("does not fit: {}{ways}", lacks.join(", ")));
+        advice.push(format!("does not fit: {lacks}{ways}"));
         return advice;
     }
     let moved = residents(placement);

@@ -1,5 +1,7 @@
 //! Where each tensor of the model lies, and the bytes that takes on every device.
 
+use std::collections::HashMap;
+
 use regex::Regex;
 
 use super::EstimateError;
@@ -8,7 +10,7 @@ use super::devices;
 use super::graph::{Graph, Home, Id, Op, Place, Ty};
 use super::request::Request;
 use super::schedule::Rig;
-use crate::gguf::{Model, Role, Tensor};
+use crate::gguf::{DType, Model, Role, Tensor};
 
 const CUDA_ALIGNMENT: u64 = 128;
 const HOST_ALIGNMENT: u64 = 32;
@@ -72,9 +74,15 @@ pub(super) enum Belongs {
 /// The tensors of a model; `capability` is that of the least GPU.
 pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
     let probe = Place(0);
-    let runs =
-        |tensor: &Tensor, op: Op| rig.capabilities.is_empty() || runs(tensor, op, probe, rig);
-    let of = |tensor: &Tensor| Weight {
+    // Most blocks have tensors like those of the block before.
+    let mut known: HashMap<(Op, DType, &[u64]), bool> = HashMap::new();
+    let on_gpus = model.tensors.iter().map(|tensor| {
+        let op = operation(tensor);
+        let kind = (op, tensor.dtype, tensor.dims.as_slice());
+        rig.capabilities.is_empty()
+            || *known.entry(kind).or_insert_with(|| runs(tensor, op, probe, rig))
+    });
+    let of = |(tensor, gpu_runs): (&Tensor, bool)| Weight {
         on_gpu: size(tensor, true),
         on_host: size(tensor, false),
         loaded: !model.is_nextn(tensor),
@@ -93,9 +101,9 @@ pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
             }
             None => Belongs::Output,
         },
-        gpu_runs: runs(tensor, operation(tensor)),
+        gpu_runs,
     };
-    model.tensors.iter().map(of).collect()
+    model.tensors.iter().zip(on_gpus).map(of).collect()
 }
 
 impl Weight {

@@ -13,8 +13,10 @@ pub(super) struct Block {
     pub(super) read: f64,
     /// The block's experts that may be moved.
     pub(super) pieces: Vec<Piece>,
-    /// What a token reads of experts that a rule of the user's keeps on the CPU.
+    /// What a token reads of weights that a rule of the user's keeps on the CPU.
     pub(super) pinned_read: f64,
+    /// Their bytes.
+    pub(super) pinned: u64,
 }
 
 /// The routed experts' tensors of one kind: weights, and biases where there are some.
@@ -89,6 +91,7 @@ pub(super) fn blocks(
             // Where it lies is the estimate's business; it is the same in every placement.
             if *to_cpu {
                 block.pinned_read += read;
+                block.pinned += tensor.bytes.0;
             } else {
                 block.read += read;
             }

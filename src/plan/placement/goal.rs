@@ -132,8 +132,11 @@ impl Goal {
             traffic.active += block.read + block.experts_read() + block.pinned_read;
             let slice = solution.slices.iter().position(|s| (s.from..s.to).contains(&index));
             traffic.cpu += block.pinned_read;
+            traffic.streamed += block.pinned as f64;
             let Some(device) = slice else {
                 traffic.cpu += block.read + block.experts_read();
+                // Large batches of whole blocks are computed on a GPU, too.
+                traffic.streamed += block.read + block.experts() as f64;
                 continue;
             };
             let mut here = block.read;

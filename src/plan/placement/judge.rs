@@ -114,7 +114,8 @@ pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
     let Some(mut best) = best else {
         // Not even an empty GPU has room for a pin; show what was asked for on no GPU at all.
         let none = Solution { start: blocks.len(), slices: Vec::new(), seconds: f64::INFINITY };
-        let judged = judge(&desk, &blocks, &goal, none)?;
+        let mut judged = judge(&desk, &blocks, &goal, none)?;
+        judged.fits &= task.layers.iter().all(Option::is_none);
         return Ok(finish(task, &blocks, &goal, judged, estimates + 1));
     };
     let away = best.rules.iter().any(|rule| !rule.layers.is_empty());

@@ -3,6 +3,8 @@
 use super::block::Block;
 use super::search::Solution;
 use super::{Placement, Task};
+use crate::plan::memory::Override;
+use crate::plan::pattern::Matcher;
 use crate::units::Bytes;
 
 pub(super) fn notes(
@@ -14,9 +16,14 @@ pub(super) fn notes(
     let mut notes = Vec::new();
     let start = solution.start;
     if start > 0 {
+        let count = blocks.len() - 1;
+        let which = if start >= count {
+            format!("all {count} blocks are")
+        } else {
+            format!("the first {start} of {count} blocks are")
+        };
         notes.push(format!(
-            "the first {start} of {} blocks are computed on the CPU: {}",
-            blocks.len() - 1,
+            "{which} computed on the CPU: {}",
             if placement.experts == Bytes::ZERO {
                 "the model has no routed experts that could be moved alone"
             } else {
@@ -33,6 +40,7 @@ pub(super) fn notes(
     }
     if !task.request.overrides.is_empty() {
         notes.push("tensors that your own rules claim stay where those say".to_owned());
+        notes.extend(idle(task));
     }
     if placement.fits {
         notes.extend(left_over(task, blocks, solution, placement));
@@ -40,6 +48,17 @@ pub(super) fn notes(
         notes.push("no placement leaves the margin free on every device".to_owned());
     }
     notes
+}
+
+/// The user's rules that are found in no tensor's name.
+fn idle(task: &Task<'_>) -> impl Iterator<Item = String> {
+    let matches = |rule: &Override| {
+        let names = task.model.tensors.iter().map(|tensor| tensor.name.as_str());
+        Matcher::new(&rule.pattern)
+            .is_ok_and(|rule| names.into_iter().any(|name| rule.is_match(name).unwrap_or(false)))
+    };
+    let none = task.request.overrides.iter().filter(move |rule| !matches(rule));
+    none.map(|rule| format!("your rule `{}={}` matches no tensor", rule.pattern, rule.target))
 }
 
 /// Why a device has room for experts that are on the CPU: it has those of its own blocks, and cannot take another block.

@@ -275,6 +275,7 @@ mod tests {
             read: fixed as f64 * 1e6,
             pieces: sizes.map(piece).collect(),
             pinned_read: 0.0,
+            pinned: 0,
         }
     }
 

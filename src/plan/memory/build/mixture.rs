@@ -6,6 +6,9 @@ use super::Builder;
 use super::experts::{Experts, Gating};
 use super::recipe::{Recipe, Shared};
 
+/// More experts per token than any model uses; llama.cpp knows 512 in all.
+const MOST_USED: u64 = 512;
+
 impl Builder<'_> {
     pub(super) fn mixture(&mut self, recipe: &Recipe, il: usize, x: Id) -> Option<Id> {
         if !self.has(il, "ffn_gate_inp.weight") {
@@ -64,7 +67,8 @@ impl Builder<'_> {
     pub(super) fn routing(&mut self, recipe: &Recipe, il: usize) -> Option<Experts> {
         let router = self.names.block(il, "ffn_gate_inp.weight")?;
         let count = self.model.tensors.get(router)?.dim(1);
-        let used = self.setup.experts_used.get(il).copied()?;
+        // The graph has nodes for each: what a file claims must not decide how many.
+        let used = self.setup.experts_used.get(il).copied()?.min(count).min(MOST_USED);
         let how = self.how.unwrap_or_else(|| self.every_block(recipe));
         self.how = Some(how);
         Some(Experts { count, used, ..how })
