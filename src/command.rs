@@ -32,6 +32,8 @@ mod plan;
 mod probe;
 mod report;
 #[cfg(feature = "engine")]
+mod push;
+#[cfg(feature = "engine")]
 mod run;
 mod run_key;
 mod schema;
@@ -130,6 +132,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Build(args) => build::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Update(args) => update::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Push(args) => push::run(args, terminal),
         #[cfg(feature = "engine")]
         Command::Up(args) => up::run(args, terminal),
         #[cfg(feature = "engine")]

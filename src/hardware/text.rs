@@ -164,6 +164,7 @@ mod tests {
                 bandwidth_gbs,
                 pci: pci.clone(),
                 uuid: pci,
+                remote: None,
             })
     }
 

@@ -21,7 +21,7 @@ mod states;
 use std::collections::HashMap;
 
 use super::graph::{Graph, Home, Id, Op, Place, Ty};
-use super::schedule::Rig;
+use super::rig::Rig;
 use super::setup::Setup;
 use crate::gguf::Model;
 use input::Inputs;
