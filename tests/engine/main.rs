@@ -15,9 +15,11 @@ mod images;
 mod probe;
 mod project;
 mod proxy;
+mod push;
 mod repository;
 mod serving;
 mod strategy;
+mod swarm;
 mod tools;
 mod words;
 
@@ -31,7 +33,7 @@ use engine::Engine;
 type Case = (&'static str, fn(&Engine));
 
 fn main() -> ExitCode {
-    let plain: Vec<Case> = [dockerfile::CASES, words::CASES, images::CASES].concat();
+    let plain: Vec<Case> = [dockerfile::CASES, words::CASES, images::CASES, push::CASES].concat();
     let served: Vec<Case> = [serving::CASES, faults::CASES, probe::CASES].concat();
     let mut trials = Vec::new();
     let strict = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
@@ -70,6 +72,11 @@ fn main() -> ExitCode {
         println!(
             "skipped: 1 test of clients ({missing}; tests/client/real.py says how to make it)"
         );
+    }
+    let (swarm, missing) = swarm::trials();
+    trials.extend(swarm);
+    if let Some(missing) = missing {
+        println!("skipped: the tests of a Swarm ({missing})");
     }
     if without_engine > 0 {
         println!(
