@@ -30,9 +30,9 @@ mod output;
 mod plan;
 #[cfg(feature = "engine")]
 mod probe;
-mod report;
 #[cfg(feature = "engine")]
 mod push;
+mod report;
 #[cfg(feature = "engine")]
 mod run;
 mod run_key;

@@ -5,11 +5,11 @@
 //! caches and all that every token touches left here, which costs one for each block. The first is faster where the
 //! other machine's memory is fast, the second where it is not and the link is.
 
-use super::judge::{Way, settle as judged, shape};
+use super::judge::{Way, settle as judged};
 use super::{Placement, Task};
 use crate::hardware::{Gpu, Remote};
 use crate::plan::memory::EstimateError;
-use crate::plan::speed::Wire;
+use crate::plan::speed::{Shape, Wire};
 use crate::units::Bytes;
 
 pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
@@ -59,7 +59,7 @@ fn notes(task: &Task<'_>, placement: &Placement) -> Vec<String> {
     let mut notes: Vec<String> = unused
         .into_iter()
         .map(|remote| {
-            let wire = Wire { link: remote.link, shape: shape(task) };
+            let wire = Wire { link: remote.link, shape: Shape::of(task.model) };
             format!(
                 "nothing is placed on {}: the way there and back takes a token {:.2} ms at the least, and it would be \
                  slower with it; leave its worker out",

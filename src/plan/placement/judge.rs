@@ -118,7 +118,7 @@ pub(super) fn settle(task: &Task<'_>, way: Way) -> Result<Placement, EstimateErr
     let desk = Desk { task, prepared: &prepared, claimed: claimed(task, &prepared)? };
     let used = task.used();
     let gpus: Vec<&Gpu> = used.iter().filter_map(|i| task.gpus.get(*i)).collect();
-    let rates = Rates::new(&gpus, task.ram_gbs, shape(task));
+    let rates = Rates::new(&gpus, task.ram_gbs, speed::Shape::of(task.model));
     let sought =
         Rates { cpu: if way.sparing { rates.cpu / SPARING } else { rates.cpu }, ..rates.clone() };
     let (goal, sought) = (Goal::new(&blocks, rates), Goal::new(&blocks, sought));
@@ -307,16 +307,6 @@ fn one_in_flight(
     let solution = judged.solution.clone();
     let single = weigh(desk, blocks, goal, solution, request, judged.split.clone(), vec![rule])?;
     Ok(Some(single).filter(|single| single.fits))
-}
-
-/// What the model sends where it is split over machines: states and logits in single precision.
-pub(super) fn shape(task: &Task<'_>) -> speed::Shape {
-    let model = task.model;
-    speed::Shape {
-        state: 4.0 * model.embedding_length as f64,
-        logits: 4.0 * model.vocabulary as f64,
-        experts_used: model.experts.map_or(0.0, |experts| experts.used as f64),
-    }
 }
 
 fn mix(low: &[u64], high: &[u64], part: f64) -> Vec<u64> {

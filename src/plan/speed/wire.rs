@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use super::CONSTANTS;
+use crate::gguf::Model;
 use crate::hardware::Link;
 
 /// A tensor's description on the wire.
@@ -30,6 +31,17 @@ pub struct Shape {
     pub logits: f64,
     /// Experts that work on a token.
     pub experts_used: f64,
+}
+
+impl Shape {
+    /// States and logits are in single precision.
+    pub fn of(model: &Model) -> Self {
+        Self {
+            state: 4.0 * model.embedding_length as f64,
+            logits: 4.0 * model.vocabulary as f64,
+            experts_used: model.experts.map_or(0.0, |experts| experts.used as f64),
+        }
+    }
 }
 
 /// The way to one device.
