@@ -5,7 +5,7 @@ use std::process::Command;
 use camino::Utf8Path;
 use composegen::cluster::Cluster;
 use composegen::gguf::{self, Model};
-use composegen::hardware::{Gpu, Host};
+use composegen::hardware::{Gpu, Host, Link};
 use composegen::plan::memory::{Request, estimate};
 use composegen::plan::placement::{Granularity, Placement, Task, place};
 use composegen::preset::resolve::Library;
@@ -149,6 +149,78 @@ fn every_cluster_of_the_repository_is_read() {
         let read = library.read_cluster(path.strip_prefix(root()).unwrap()).unwrap();
         assert!(read.is_some() && library.findings.is_empty(), "{path}: {:?}", library.findings);
     }
+}
+
+/// Gbit/s, and round trips in ms as such links commonly have them.
+const LINKS: [(f64, f64); 3] = [(1.0, 0.5), (10.0, 0.2), (25.0, 0.1)];
+
+fn speed(model: &Model, host: &Host) -> (f64, bool) {
+    let request = Request::from_args(&FLAGS).unwrap();
+    let margin = vec![Bytes::from_mib(1024); host.gpus.len()];
+    let task = Task {
+        model,
+        gpus: &host.gpus,
+        ram_gbs: host.ram.bandwidth_gbs,
+        ram: host.ram.total,
+        request: &request,
+        margin: &margin,
+        granularity: Granularity::default(),
+        layers: &[],
+    };
+    let placement = place(&task).unwrap();
+    let holds = host.ram.total.is_none_or(|ram| placement.estimate.host.at_start() <= ram);
+    (placement.prediction.decode_tps, placement.fits && holds)
+}
+
+fn costs() -> String {
+    let mut text = String::from(
+        "| cluster | model | one host | two, 1 Gbit/s | two, 10 Gbit/s | two, 25 Gbit/s |\n|---|---|---|---|---|---|\n",
+    );
+    let models = [
+        ("Qwen3-Coder-Next 80B, Q4_K_M", "qcn-q4km.gguf"),
+        ("Qwen3-Coder-Next 80B, UD-Q6_K_XL", "qcn-ud6-00001-of-00003.gguf"),
+        ("Gemma 3 27B", "gemma3-27b.gguf"),
+        ("gpt-oss 20B", "gpt-oss-20b.gguf"),
+    ];
+    let load = |path: &Utf8Path| std::fs::read_to_string(root().join(path));
+    for file in ["two-desks", "two-small", "desk-and-server"] {
+        let path = format!("presets/clusters/{file}.toml");
+        let mut library = Library::new(&load);
+        let cluster = library.read_cluster(Utf8Path::new(&path)).unwrap().unwrap().1;
+        for (name, header) in models {
+            let model = gguf::open(&root().join("tests/it/headers").join(header)).unwrap();
+            let written = |(tps, holds): (f64, bool)| {
+                if holds { format!("{tps:.1}") } else { "cannot hold it".to_owned() }
+            };
+            let mut host = view(&cluster);
+            host.gpus.retain(|gpu: &Gpu| gpu.remote.is_none());
+            let mut cells = vec![file.to_owned(), name.to_owned(), written(speed(&model, &host))];
+            for (gbit, rtt_ms) in LINKS {
+                let mut cluster = (*cluster).clone();
+                for worker in &mut cluster.workers {
+                    worker.link = Link { gbit, rtt_ms };
+                }
+                cells.push(written(speed(&model, &view(&cluster))));
+            }
+            text += &format!("| {} |\n", cells.join(" | "));
+        }
+    }
+    text
+}
+
+/// The table of docs/targets.md is what the planner says today.
+#[test]
+fn the_cost_table_is_current() {
+    let file = root().join("docs/targets.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("<!-- costs -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end of costs -->").unwrap();
+    let new = format!("{before}<!-- costs -->\n{}<!-- end of costs -->{after}", costs());
+    if std::env::var_os("COMPOSEGEN_WRITE").is_some() {
+        std::fs::write(&file, &new).unwrap();
+        return;
+    }
+    assert!(new == text, "docs/targets.md: COMPOSEGEN_WRITE=1 cargo test --test it cost_table");
 }
 
 #[test]
