@@ -97,7 +97,7 @@ pub fn parse(
     if findings.len() == before {
         names(&hosts, &place, findings);
     }
-    let links = links.into_iter().filter_map(|table| link(table, &hosts, &place, findings));
+    let links = links.into_iter().filter_map(|table| link(&table, &hosts, &place, findings));
     let described = Described {
         name: head.name.map_or_else(|| fallback_name.to_owned(), |set| set.value),
         encrypt: head.encrypt.is_none_or(|set| set.value),
@@ -205,7 +205,7 @@ fn names(hosts: &[Entry], place: &Location, findings: &mut Vec<Diagnostic>) {
 }
 
 fn link(
-    table: LinkTable,
+    table: &LinkTable,
     hosts: &[Entry],
     place: &Location,
     findings: &mut Vec<Diagnostic>,

@@ -99,7 +99,7 @@ pub(super) fn make(
     terminal: &mut Terminal,
 ) -> Result<Made, Failure> {
     let directory = Directory::read(wanted.out, terminal)?;
-    written(directory, wanted, accept, force, deny, terminal)
+    written(&directory, wanted, accept, force, deny, terminal)
 }
 
 /// The same with a change of what is locked.
@@ -112,11 +112,11 @@ pub(super) fn make_with(
 ) -> Result<Made, Failure> {
     let mut directory = Directory::read(wanted.out, terminal)?;
     change(directory.lock.get_or_insert_default());
-    written(directory, wanted, &|_| Ok(()), force, false, terminal)
+    written(&directory, wanted, &|_| Ok(()), force, false, terminal)
 }
 
 fn written(
-    directory: Directory<'_>,
+    directory: &Directory<'_>,
     wanted: Wanted<'_>,
     accept: &dyn Fn(&Plan) -> Result<(), Failure>,
     force: bool,

@@ -57,7 +57,7 @@ fn part(service: &Service, tasks: &[Task], nodes: &[Node]) -> Part {
         .and_then(|template| template.container_spec.as_ref());
     let label = |name: &str| container?.labels.as_ref()?.get(name).cloned();
     let mut own: Vec<&Task> = tasks.iter().filter(|task| task.service_id == service.id).collect();
-    own.sort_by(|a, b| b.created_at.cmp(&a.created_at));
+    own.sort_by_key(|task| std::cmp::Reverse(task.created_at));
     let state = |task: &Task| task.status.as_ref().and_then(|status| status.state);
     let over = |task: &&&Task| {
         use TaskState::{COMPLETE, FAILED, ORPHANED, REJECTED, REMOVE, SHUTDOWN};

@@ -34,8 +34,6 @@ pub struct Inlined {
     pub size_gib: Option<f64>,
     /// Of a model that is split over machines.
     pub workers: Vec<Worker>,
-    /// Whether the network to them is to be encrypted.
-    pub encrypt: bool,
 }
 
 /// `host:inside[:ro]`.
@@ -110,7 +108,6 @@ impl Inlined {
             workers: cluster
                 .map(|cluster| Worker::all(cluster, container.prefix(), cuda))
                 .unwrap_or_default(),
-            encrypt: cluster.is_some_and(|cluster| cluster.encrypt),
             model: strategy.model.clone(),
             size_gib: strategy.size_gib,
         }

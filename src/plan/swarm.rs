@@ -60,6 +60,11 @@ impl<'a> Stack<'a> {
         }
     }
 
+    /// Whether the network to the workers is to be.
+    pub fn encrypted(&self) -> bool {
+        self.service.workers.iter().any(|worker| worker.encrypt)
+    }
+
     /// What a worker gets.
     pub fn worker(worker: &Worker) -> Vec<(String, String)> {
         let mut environment = worker.environment.clone();

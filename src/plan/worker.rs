@@ -20,13 +20,16 @@ pub struct Worker {
     pub port: u16,
     /// The ids to ask the driver for; absent where the machine lends its processor.
     pub gpus: Option<Vec<String>>,
+    /// Whether the network to it is to be encrypted.
+    pub encrypt: bool,
     /// What the container gets.
     pub environment: Vec<(String, String)>,
 }
 
 impl Worker {
     pub(super) fn all(cluster: &Cluster, prefix: &str, cuda: bool) -> Vec<Self> {
-        cluster.workers.iter().map(|worker| Self::new(worker, prefix, cuda)).collect()
+        let new = |worker| Self { encrypt: cluster.encrypt, ..Self::new(worker, prefix, cuda) };
+        cluster.workers.iter().map(new).collect()
     }
 
     fn new(lent: &Lent, prefix: &str, cuda: bool) -> Self {
@@ -49,6 +52,7 @@ impl Worker {
             host: lent.member.name.clone(),
             port: lent.port,
             gpus: asked,
+            encrypt: true,
             environment,
         }
     }

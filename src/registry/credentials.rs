@@ -61,8 +61,9 @@ struct Config {
 
 #[derive(Clone, Default, Deserialize)]
 struct Auth {
-    #[serde(default)]
-    auth: String,
+    /// Both by a colon, in base64.
+    #[serde(default, rename = "auth")]
+    both: String,
     #[serde(default)]
     username: String,
     #[serde(default)]
@@ -125,11 +126,11 @@ fn source(file: &str, text: &str, registry: &str) -> Result<Source, CredentialsE
     if !auth.identity_token.is_empty() {
         return Ok(Source::Here(Credentials::IdentityToken(auth.identity_token.clone())));
     }
-    let (user, password) = if auth.auth.is_empty() {
+    let (user, password) = if auth.both.is_empty() {
         (auth.username.clone(), auth.password.clone())
     } else {
         let said = || wrong(format!("the `auth` of {registry} is no base64 of NAME:PASSWORD"));
-        let bytes = base64(&auth.auth).ok_or_else(said)?;
+        let bytes = base64(&auth.both).ok_or_else(said)?;
         let text = String::from_utf8(bytes).map_err(|_| said())?;
         let (user, password) = text.split_once(':').ok_or_else(said)?;
         (user.to_owned(), password.trim_end_matches('\0').to_owned())

@@ -39,7 +39,7 @@ pub(super) fn run(name: &str, format: Format, terminal: &mut Terminal) -> Result
             writeln!(terminal.out, "{text}")?;
         }
         Format::Text if parts.is_empty() => {
-            writeln!(terminal.err, "there is no stack `{name}`; `docker stack deploy` starts one")?
+            writeln!(terminal.err, "there is no stack `{name}`; `docker stack deploy` starts one")?;
         }
         Format::Text => {
             write!(terminal.out, "{}", text(&parts))?;

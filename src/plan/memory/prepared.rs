@@ -3,7 +3,6 @@
 //! Weights and caches are sums over tables made once. The compute buffer is simulated once for each kind of
 //! arrangement: how often equal blocks repeat does not change it, so that most placements of a search hit the
 //! table of those already known.
-
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -86,7 +85,7 @@ pub struct Prepared<'a> {
     kinds: Vec<u64>,
     /// The tensors of each block; behind them, those outside of the blocks.
     members: Vec<Vec<usize>>,
-    /// The tied embedding's place in the list of tensors.
+    /// Where the tied embedding is in that list.
     tied: Option<usize>,
     /// What the build takes beyond the modelled one.
     addition: Option<&'static Addition>,
@@ -185,8 +184,8 @@ impl<'a> Prepared<'a> {
 
     /// Bytes of one tensor where it would lie.
     pub fn tensor_bytes(&self, tensor: usize, spot: Spot) -> Bytes {
-        let place = self.place(spot);
-        Bytes(self.weights.get(tensor).map_or(0, |weight| weight.bytes(place, &self.rig)))
+        let bytes = |weight: &Weight| weight.bytes(self.place(spot), &self.rig);
+        Bytes(self.weights.get(tensor).map_or(0, bytes))
     }
 
     /// Bytes of a block's attention cache and recurrent state.
