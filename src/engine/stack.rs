@@ -31,6 +31,18 @@ pub struct Part {
     pub image: String,
 }
 
+impl Part {
+    /// Whether it does not run and is not on its way for the first time either.
+    pub fn is_lost(&self) -> bool {
+        let first = self.ended == 0
+            && matches!(
+                self.state.as_str(),
+                "new" | "allocated" | "assigned" | "accepted" | "preparing" | "ready" | "starting"
+            );
+        self.node_is.is_some() || !self.running && !first
+    }
+}
+
 const NAMESPACE: &str = "com.docker.stack.namespace";
 
 impl Engine {

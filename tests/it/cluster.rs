@@ -1,5 +1,6 @@
 //! `plan` and `estimate` over several machines, as a user meets them and by what they promise.
 
+use std::fmt::Write as _;
 use std::process::Command;
 
 use camino::Utf8Path;
@@ -92,12 +93,12 @@ fn a_fast_card_far_away_gets_a_run_of_blocks() {
         if first.resident == first.count {
             // Two states of 2048 numbers, what stands around them, and one answer waited for.
             assert!((16384.0..20000.0).contains(&crossing.bytes), "{crossing:?}");
-            assert_eq!(crossing.round_trips, 1.0);
+            assert!((crossing.round_trips - 1.0).abs() < 1e-9, "{crossing:?}");
             assert!(crossing.seconds > rtt_ms / 1e3 && crossing.seconds < rtt_ms / 1e3 + 0.001);
         } else {
             // One block that goes to the CPU in between, where trips are cheap enough.
             assert!((30000.0..60000.0).contains(&crossing.bytes), "{crossing:?}");
-            assert!(crossing.round_trips == 4.0 && rtt_ms < 0.3, "{crossing:?}");
+            assert!((crossing.round_trips - 4.0).abs() < 1e-9 && rtt_ms < 0.3, "{crossing:?}");
         }
         assert!(plan.prediction.decode_tps < last);
         last = plan.prediction.decode_tps;
@@ -125,7 +126,7 @@ fn a_processor_far_away_gets_experts_alone() {
     assert!(plan.rules.iter().all(|rule| rule.buffer == lent.name || rule.buffer == "CPU"));
     let blocks: usize =
         plan.rules.iter().filter(|r| r.buffer == lent.name).map(|r| r.layers.len()).sum();
-    assert_eq!(plan.crossings[0].round_trips, blocks as f64);
+    assert!((plan.crossings[0].round_trips - blocks as f64).abs() < 1e-9);
     // Ten times the way, and the same experts are faster here.
     let plan = planned(&qwen(), &view(&cluster(PROCESSOR, 10.0, 1.0)), &FLAGS, None);
     assert!(plan.crossings.is_empty());
@@ -202,7 +203,7 @@ fn costs() -> String {
                 }
                 cells.push(written(speed(&model, &view(&cluster))));
             }
-            text += &format!("| {} |\n", cells.join(" | "));
+            writeln!(text, "| {} |", cells.join(" | ")).unwrap();
         }
     }
     text

@@ -91,10 +91,10 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What a person has to know: hosts that do not run what they should, and builds that differ.
+/// What a person has to know beside the table: hosts that do not run what they should, and builds that differ.
 fn lost(parts: &[Part]) -> Vec<String> {
     let mut lines = Vec::new();
-    for part in parts.iter().filter(|part| !part.running || part.node_is.is_some()) {
+    for part in parts.iter().filter(|part| part.is_lost()) {
         let what = part.host.as_deref().map_or_else(
             || "llama-server".to_owned(),
             |host| format!("the worker of host `{host}`"),

@@ -43,9 +43,14 @@ impl Nodes {
         let [one, two] = Engine::all();
         let image = super::same_image([&one, &two]).unwrap();
         let nodes = Self { one, two, image, _alone: alone };
-        // The address at which the second engine, a container, reaches the first.
-        let gateway = "{{(index .IPAM.Config 0).Gateway}}";
-        let address = nodes.manager(&["network", "inspect", "bridge", "--format", gateway]);
+        // The second engine is a container of the first, and reaches it at the bridge's own address: the first of the subnet,
+        // where the engine does not say.
+        let config = "{{(index .IPAM.Config 0).Gateway}} {{(index .IPAM.Config 0).Subnet}}";
+        let config = nodes.manager(&["network", "inspect", "bridge", "--format", config]);
+        let address = match config.split_once(' ') {
+            Some((gateway, _)) if !gateway.is_empty() => gateway.to_owned(),
+            _ => config.trim().rsplit_once('.').unwrap().0.to_owned() + ".1",
+        };
         nodes.manager(&["swarm", "init", "--advertise-addr", &address]);
         let token = nodes.manager(&["swarm", "join-token", "--quiet", "worker"]);
         nodes.two.run(&["swarm", "join", "--token", &token, &format!("{address}:2377")]);
@@ -73,14 +78,9 @@ impl Nodes {
 
     /// Drops what comes over the overlay networks to the second node, while the nodes themselves still hear of each other.
     pub(super) fn cut(&self) -> Cut {
-        let name = self.manager(&[
-            "ps",
-            "--filter",
-            "ancestor=composegen/engine:current",
-            "--format",
-            "{{.Names}}",
-        ]);
-        let cut = Cut { name: name.lines().next().unwrap().to_owned() };
+        // The second engine is a container of the first, and its host name is the container's id.
+        let name = ["node", "inspect", "--format", "{{.Description.Hostname}}", &self.id("worker")];
+        let cut = Cut { name: self.manager(&name) };
         cut.rule("-I");
         cut
     }
@@ -89,8 +89,8 @@ impl Nodes {
     pub(super) fn deploy(&self, what: &str, more: &str) -> Stack<'_> {
         let folder = tempfile::tempdir().unwrap();
         let name = format!("cg{}{what}", std::process::id() % 10_000);
-        let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        std::fs::create_dir(folder.path().join("hardware")).unwrap();
+        let file = |name: &str, text: &str| fs_err::write(folder.path().join(name), text).unwrap();
+        fs_err::create_dir(folder.path().join("hardware")).unwrap();
         for node in ["one", "two"] {
             let text = format!(
                 "name = \"{node}\"\n[cpu]\ncores = 2\nisa = \"x86-64-v3\"\n[ram]\ntotal_mib = 16000\n"
@@ -173,8 +173,12 @@ impl Stack<'_> {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    pub(super) fn status(&self) -> Value {
-        serde_json::from_str(&self.composegen(&["status", "out", "--format", "json"])).unwrap()
+    /// What `status` says is lost, as JSON: `[]` where all is well.
+    pub(super) fn lost(&self) -> String {
+        let status = self.composegen(&["status", "out", "--format", "json"]);
+        let status: Value = serde_json::from_str(&status).unwrap();
+        assert_eq!(status.get("stack").and_then(Value::as_str), Some(self.name.as_str()));
+        status.get("lost").unwrap().to_string()
     }
 
     /// The newest container of a service on an engine.
@@ -271,7 +275,7 @@ impl Stack<'_> {
         let output = self.curl(&body).output().unwrap();
         assert!(output.status.success(), "{}", self.said());
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+        answer.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap().to_owned()
     }
 
     /// A request for so many tokens, which ends with none earlier.
