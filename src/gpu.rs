@@ -1,14 +1,17 @@
-//! What this machine has: GPUs through NVML or `nvidia-smi`, processor and memory from `/proc`.
+//! What this machine has: GPUs through NVML or `nvidia-smi`, processor and memory from `/proc`, and how fast memory is.
 //!
-//! An edge: it loads a library, starts a program and reads `/proc`. What they say is read by pure functions.
+//! An edge: it loads a library, starts a program, reads `/proc` and `/sys`. What they say is read by pure functions.
 
+mod bandwidth;
 pub mod host;
 #[cfg(feature = "gpu")]
 mod nvml;
 pub mod sighting;
+pub mod smbios;
 pub mod smi;
 
 use crate::hardware::{Cpu, Gpu, Ram};
+pub use bandwidth::{Bandwidth, bandwidth};
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,10 +14,12 @@ pub(super) fn check(subject: &mut Subject<'_>, name: &str, target: Target) {
     match target {
         Target::Compose => {}
         Target::Swarm => {
+            driver(subject, "a stack asks for a node's generic resources");
             address(subject, "a stack publishes on every address of a node, or not at all");
             node_paths(subject, "a node's");
         }
         Target::Kubernetes => {
+            driver(subject, "the cluster's device plugin hands out the GPUs");
             address(subject, "a Service cannot choose an address of a node");
             node_paths(subject, "a node's");
             names(subject, name);
@@ -25,6 +27,7 @@ pub(super) fn check(subject: &mut Subject<'_>, name: &str, target: Target) {
             words(subject, kubernetes::scalar);
         }
         Target::Quadlet => {
+            driver(subject, "Podman has them by the Container Device Interface alone");
             unit_paths(subject);
             words(subject, systemd::word);
             logs(subject, "journald keeps the log, by its own rules");
@@ -132,6 +135,10 @@ fn logs(subject: &mut Subject<'_>, why: &str) {
     let container = &subject.preset.container;
     ignored(subject, &container.log_max_size, "log_max_size", why);
     ignored(subject, &container.log_max_file, "log_max_file", why);
+}
+
+fn driver(subject: &mut Subject<'_>, why: &str) {
+    ignored(subject, &subject.preset.container.gpu_driver, "gpu_driver", why);
 }
 
 fn ignored<T>(subject: &mut Subject<'_>, field: &Field<T>, key: &str, why: &str) {

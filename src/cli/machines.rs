@@ -36,6 +36,9 @@ pub struct Detect {
     /// A GPU, in device order: a card's name, or as for `plan`; no driver is asked
     #[arg(long, value_name = "GPU")]
     pub gpu: Vec<String>,
+    /// Do not measure how fast system memory is read (where the firmware's table cannot be read; half a second)
+    #[arg(long)]
+    pub no_measure: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::Failure;
 use super::machine::gpus;
 use crate::cli::{Cards, Detect, Format, Hardware, HardwareCommand};
-use crate::gpu::{self, Source};
-use crate::hardware::text::{file_name, text, title};
+use crate::gpu::{self, Bandwidth, Source};
+use crate::hardware::text::{Remarks, file_name, text, title};
 use crate::hardware::{Host, known};
+use crate::plan::speed::CONSTANTS;
 use crate::store::{self, StoreError};
 use crate::terminal::{Align, Terminal, table};
 use crate::units::Bytes;
@@ -26,7 +27,8 @@ fn detect(args: &Detect, terminal: &mut Terminal) -> Result<(), Failure> {
     if let Some(name) = &args.name {
         safe(name)?;
     }
-    let (mut host, remarks) = found(args, terminal)?;
+    let (mut host, head) = found(args, terminal)?;
+    let remarks = Remarks { head, ram: if args.no_measure { None } else { bandwidth(&mut host) } };
     let name = args.name.clone().unwrap_or_else(|| file_name(&host.gpus));
     host.name = args.name.clone().unwrap_or_else(|| title(&host.gpus));
     let path = match &args.out {
@@ -52,6 +54,31 @@ fn detect(args: &Detect, terminal: &mut Terminal) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Fills in how fast system memory is, and says how that is known.
+fn bandwidth(host: &mut Host) -> Option<String> {
+    let threads = host.cpu.cores.or(host.cpu.threads).unwrap_or(1) as usize;
+    let (gbs, remark) = match gpu::bandwidth(threads, host.ram.total)? {
+        Bandwidth::Firmware(memory) => (
+            memory.gbs(),
+            format!(
+                "By the firmware's table: {} channels, {} bytes wide together, {} MT/s.",
+                memory.channels, memory.bytes, memory.mts
+            ),
+        ),
+        Bandwidth::Measured { gbs, threads } => (
+            // Predictions count with what memory is rated for.
+            gbs / CONSTANTS.cpu_efficiency,
+            format!(
+                "Measured: {threads} threads read {gbs:.1} GB/s, about {:.0} % of what memory is rated for. A busy machine \
+                 shows less; channels x MT/s x 8 / 1000 is the rating.",
+                CONSTANTS.cpu_efficiency * 100.0
+            ),
+        ),
+    };
+    host.ram.bandwidth_gbs = Some((gbs * 10.0).round() / 10.0);
+    Some(remark)
+}
+
 /// As a preset beside `hardware/` would say it, or the file.
 fn named(path: &Utf8Path) -> &str {
     let beside = path.parent().and_then(Utf8Path::file_name) == Some("hardware");
@@ -66,7 +93,10 @@ fn summary(host: &Host) -> String {
             format!("{}, {:.0} MiB free", title(gpus), free.mib())
         }
     };
-    let ram = host.ram.total.map_or_else(String::new, |ram| format!(", {:.0} MiB RAM", ram.mib()));
+    let speed = |gbs: f64| format!(" at {gbs:.0} GB/s");
+    let speed = host.ram.bandwidth_gbs.map_or_else(String::new, speed);
+    let ram =
+        host.ram.total.map_or_else(String::new, |ram| format!(", {:.0} MiB RAM{speed}", ram.mib()));
     let cores = host.cpu.cores.map_or_else(String::new, |cores| format!(", {cores} cores"));
     format!("{gpus}{ram}{cores}")
 }

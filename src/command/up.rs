@@ -132,8 +132,12 @@ async fn launch(
         }
         waited = wait::healthy(engine, service, &id, patience, terminal) => waited,
     }?;
-    if touched.service {
-        engine.set_restart(&id, &service.restart).await?;
+    if touched.service && !engine.set_restart(&id, &service.restart).await? {
+        writeln!(
+            terminal.err,
+            "warning: this engine cannot give a running container its restart policy, so it stays down where it ends; \
+             `composegen up --no-wait` starts it with the policy"
+        )?;
     }
     writeln!(terminal.out, "{}", service.url())?;
     Ok(())

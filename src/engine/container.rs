@@ -69,12 +69,21 @@ impl Engine {
         self.create_named(&service.container(), body).await
     }
 
-    /// Gives a running container another restart policy.
-    pub async fn set_restart(&self, id: &str, restart: &Restart) -> Result<(), EngineError> {
+    /// Gives a running container another restart policy. `false` where the engine does not know how: Podman 4 has no
+    /// such request.
+    pub async fn set_restart(&self, id: &str, restart: &Restart) -> Result<bool, EngineError> {
         let restart_policy = Some(policy(restart));
         let body = ContainerUpdateBody { restart_policy, ..Default::default() };
         let updated = self.docker.update_container(id, body).await;
-        updated.map_err(|error| EngineError::of("set the restart policy", error))
+        match updated.map_err(|error| EngineError::of("set the restart policy", error)) {
+            Ok(()) => Ok(true),
+            Err(EngineError::Refused { status: 404, message, .. })
+                if !message.to_lowercase().contains("no such container") =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A container of the same image, mounts and GPUs for one command.

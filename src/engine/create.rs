@@ -9,7 +9,7 @@ use bollard::models::{
 };
 
 use super::labels::{self, Identity};
-use crate::plan::service::{HEALTH, NAME, Restart, Service};
+use crate::plan::service::{GpuRequest, HEALTH, NAME, Restart, Service};
 
 /// What differs for a container that is not the service itself.
 pub(super) struct OneOff<'a> {
@@ -110,11 +110,12 @@ fn mount(mount: &crate::plan::service::Mount) -> ApiMount {
     }
 }
 
-fn devices(gpus: &[String]) -> DeviceRequest {
+fn devices(gpus: &GpuRequest) -> DeviceRequest {
+    let all = gpus.ids.is_empty();
     DeviceRequest {
-        driver: Some("nvidia".to_owned()),
-        count: gpus.is_empty().then_some(-1),
-        device_ids: (!gpus.is_empty()).then(|| gpus.to_vec()),
+        driver: Some(gpus.driver.to_string()),
+        count: all.then_some(-1),
+        device_ids: (!all).then(|| gpus.ids.clone()),
         capabilities: Some(vec![vec!["gpu".to_owned()]]),
         options: None,
     }

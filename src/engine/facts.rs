@@ -35,10 +35,22 @@ impl Facts {
         !self.podman && major.zip(minor).is_none_or(|version| version >= (20, 10))
     }
 
-    /// `nvidia` as a runtime, or a device by CDI.
-    pub fn has_nvidia(&self) -> bool {
-        self.runtimes.iter().any(|name| name.contains("nvidia"))
-            || self.devices.iter().any(|name| name.starts_with("nvidia.com/gpu"))
+    /// NVIDIA's runtime, by the engine's name for it.
+    pub fn nvidia_runtime(&self) -> Option<&str> {
+        self.runtimes.iter().map(String::as_str).find(|name| name.contains("nvidia"))
+    }
+
+    /// The GPUs that the engine has as CDI devices: `nvidia.com/gpu=0`.
+    pub fn cdi_gpus(&self) -> Vec<&str> {
+        let gpus = self.devices.iter().map(String::as_str);
+        gpus.filter(|name| name.starts_with("nvidia.com/gpu=")).collect()
+    }
+
+    /// Engines before 28.2 may have CDI devices, and do not list them; nor does Podman.
+    pub fn lists_cdi(&self) -> bool {
+        let mut parts = self.api.split('.').map(str::parse::<u32>);
+        let api = parts.next().zip(parts.next());
+        !self.podman && matches!(api, Some((Ok(major), Ok(minor))) if (major, minor) >= (1, 50))
     }
 }
 

@@ -20,9 +20,18 @@ const BANDWIDTH: &str = "\
 # bandwidth_gbs = 50
 ";
 
-/// The file. `remarks` become its first comment; `schema` where editors find the schema beside it.
-pub fn text(host: &Host, remarks: &[String], schema: bool) -> String {
-    let mut blocks = vec![head(host, remarks, schema)];
+/// What a file says about where its figures come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// The first comment, line by line.
+    pub head: Vec<String>,
+    /// Of the bandwidth of system memory.
+    pub ram: Option<String>,
+}
+
+/// The file; `schema` where editors find the schema beside it.
+pub fn text(host: &Host, remarks: &Remarks, schema: bool) -> String {
+    let mut blocks = vec![head(host, &remarks.head, schema)];
     if host.gpus.is_empty() {
         blocks.push(TEMPLATE.to_owned());
     }
@@ -38,6 +47,7 @@ pub fn text(host: &Host, remarks: &[String], schema: bool) -> String {
     let ram = &host.ram;
     let lines = [
         ram.total.map(|total| line("total_mib", mib(total.0))),
+        ram.bandwidth_gbs.and(remarks.ram.as_deref()).map(comment),
         ram.bandwidth_gbs.map(|gbs| number("bandwidth_gbs", gbs)),
     ];
     let unknown = if ram.bandwidth_gbs.is_none() { BANDWIDTH } else { "" };
@@ -91,15 +101,16 @@ fn head(host: &Host, remarks: &[String], schema: bool) -> String {
     if schema {
         text.push_str("#:schema ./schema.json\n");
     }
-    for remark in remarks {
-        text.push_str("# ");
-        // A comment ends where its line does.
-        text.extend(remark.chars().map(|c| if c.is_control() { ' ' } else { c }));
-        text.push('\n');
-    }
+    text.extend(remarks.iter().map(|remark| comment(remark)));
     text.push_str(&line("name", host.name.as_str()));
     text.extend(host.driver.as_ref().map(|driver| line("driver", driver.as_str())));
     text
+}
+
+/// A comment ends where its line does.
+fn comment(remark: &str) -> String {
+    let plain: String = remark.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("# {plain}\n")
 }
 
 fn gpu(gpu: &Gpu) -> String {
@@ -144,7 +155,7 @@ mod tests {
     use proptest::option::of;
     use proptest::prelude::*;
 
-    use super::{file_name, text, title};
+    use super::{Remarks, file_name, text, title};
     use crate::diagnostic::FileId;
     use crate::hardware::{Cpu, Gpu, Host, Isa, Ram, known, parse};
     use crate::units::Bytes;
@@ -190,7 +201,8 @@ mod tests {
                 },
                 driver,
             };
-            let text = text(&host, &[remark], schema);
+            let remarks = Remarks { head: vec![remark.clone()], ram: Some(remark) };
+            let text = text(&host, &remarks, schema);
             let mut findings = Vec::new();
             let read = parse::parse(FileId(0), "x", &text, &mut findings);
             prop_assert_eq!(read, Some(host), "{:?}\n{}", findings, text);

@@ -14,6 +14,7 @@ mod fuse;
 mod graph;
 mod host;
 mod keys;
+mod kinds;
 mod prepared;
 mod profile;
 mod repeat;
@@ -60,6 +61,9 @@ pub struct Estimate {
     pub flash_attn: bool,
 }
 
+/// Sequences that llama.cpp keeps at most.
+const MOST_SLOTS: u64 = 256;
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EstimateError {
     #[error("{pattern:?} is no regular expression that can be evaluated here")]
@@ -72,6 +76,10 @@ pub enum EstimateError {
     Unused { target: String, tensor: String },
     #[error("the file lacks tensors that {architecture} needs")]
     Tensors { architecture: String },
+    #[error("a batch of {batch} tokens is smaller than the {slots} slots: llama.cpp aborts")]
+    Batch { batch: u64, slots: u64 },
+    #[error("{slots} slots: llama.cpp takes 1 to {MOST_SLOTS}")]
+    Slots { slots: u64 },
     #[error("a quantized V cache needs flash attention, which is off")]
     QuantizedValues,
     #[error("profile {profile:?} has no figures for {architecture}: it was measured with {known}")]

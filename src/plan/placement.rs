@@ -10,6 +10,7 @@ mod cluster;
 mod goal;
 mod judge;
 mod notes;
+mod rounds;
 mod rules;
 mod search;
 mod words;

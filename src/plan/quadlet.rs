@@ -101,14 +101,7 @@ fn bracketed(address: &str) -> String {
 }
 
 fn devices(service: &Inlined) -> Vec<String> {
-    if !service.cuda {
-        return Vec::new();
-    }
-    let gpus = &service.container.gpus;
-    if gpus.is_empty() {
-        return vec!["nvidia.com/gpu=all".to_owned()];
-    }
-    gpus.iter().map(|id| format!("nvidia.com/gpu={id}")).collect()
+    if service.cuda { service.container.cdi_names() } else { Vec::new() }
 }
 
 fn volumes(service: &Inlined) -> Vec<String> {

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Plan;
 use super::environment::Environment;
+use crate::preset::container::GpuDriver;
 
 /// The name of the one service in every compose file of ours.
 pub const NAME: &str = "llama";
@@ -56,10 +57,18 @@ pub struct Service {
     pub locks_memory: bool,
     pub log_max_size_mib: u32,
     pub log_max_file: u32,
-    /// What to ask NVIDIA's driver for: all GPUs where empty. Absent where there is nothing to ask.
-    pub gpus: Option<Vec<String>>,
+    /// Absent where there is nothing to ask for.
+    pub gpus: Option<GpuRequest>,
     /// Variables of the shell that took the place of the strategy's: name and value.
     pub overridden: Vec<(String, String)>,
+}
+
+/// The GPUs that the engine is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpuRequest {
+    pub driver: GpuDriver,
+    /// All where empty.
+    pub ids: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +179,9 @@ impl Service {
             locks_memory: container.locks_memory,
             log_max_size_mib: container.log_max_size_mib,
             log_max_file: container.log_max_file,
-            gpus: compose.cuda.then(|| container.gpus.clone()),
+            gpus: compose
+                .cuda
+                .then(|| GpuRequest { driver: container.gpu_driver, ids: container.gpu_ids() }),
             overridden: values.overridden,
         })
     }

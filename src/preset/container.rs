@@ -2,7 +2,17 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::table::table;
+use crate::table::{choice, table};
+
+choice! {
+    /// How an engine is asked for GPUs.
+    pub enum GpuDriver {
+        /// Through the runtime of NVIDIA's container toolkit.
+        Nvidia = "nvidia",
+        /// As devices of the Container Device Interface, which `nvidia-ctk cdi generate` describes.
+        Cdi = "cdi",
+    }
+}
 
 table! {
     /// The container around llama-server.
@@ -25,6 +35,8 @@ table! {
         shm_size: i64, 1 ..= 1_048_576;
         /// User and group the server runs as, `uid:gid`.
         user: String;
+        /// How the engine is asked for the GPUs: `nvidia`, its runtime; `cdi`, for Engine 28.3 or later, and Podman.
+        gpu_driver: GpuDriver;
         /// More environment variables.
         environment: Map<String, Json>;
         /// More mounts, each `host:container` or `host:container:ro`.

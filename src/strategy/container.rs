@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::hardware::{Gpu, Host};
+use crate::preset::container::GpuDriver;
 use crate::preset::image::Backend;
 use crate::preset::resolve::{PREFIX, or};
 use crate::preset::{Preset, value};
@@ -26,6 +27,7 @@ pub struct Container {
     pub locks_memory: bool,
     /// What the driver is asked for: UUIDs where all are known, else positions in PCI order.
     pub gpus: Vec<String>,
+    pub gpu_driver: GpuDriver,
     /// In the order of devices, only where it says more than the driver's own order.
     pub visible_devices: Option<String>,
     pub models_dir: String,
@@ -61,6 +63,7 @@ impl Container {
             locks_memory: value(&preset.placement.load_mode)
                 .is_some_and(|m| m.as_str().contains("mlock")),
             gpus,
+            gpu_driver: value(&c.gpu_driver).copied().unwrap_or(GpuDriver::Nvidia),
             visible_devices,
             models_dir: or(&c.models_dir, "./models").to_owned(),
             api_key_file: value(&preset.server.api_key_file).cloned(),
@@ -73,6 +76,22 @@ impl Container {
     /// What names of things beyond this directory begin with: of a stack, of units, of objects in a cluster.
     pub fn prefix(&self) -> &str {
         self.project.as_deref().unwrap_or(PREFIX)
+    }
+
+    /// The GPUs as the Container Device Interface names them.
+    pub fn cdi_names(&self) -> Vec<String> {
+        if self.gpus.is_empty() {
+            return vec!["nvidia.com/gpu=all".to_owned()];
+        }
+        self.gpus.iter().map(|id| format!("nvidia.com/gpu={id}")).collect()
+    }
+
+    /// The ids in an engine's request; all GPUs where there are none.
+    pub fn gpu_ids(&self) -> Vec<String> {
+        match self.gpu_driver {
+            GpuDriver::Nvidia => self.gpus.clone(),
+            GpuDriver::Cdi => self.cdi_names(),
+        }
     }
 
     /// The first thing in which another strategy needs another container, as `key`, ours and theirs.
@@ -96,6 +115,7 @@ impl Container {
             ("log_max_size", self.log_max_size_mib.to_string(), other.log_max_size_mib.to_string()),
             ("log_max_file", self.log_max_file.to_string(), other.log_max_file.to_string()),
             ("GPUs", self.gpus.join(" "), other.gpus.join(" ")),
+            ("gpu_driver", self.gpu_driver.to_string(), other.gpu_driver.to_string()),
             (
                 "order of GPUs",
                 format!("{:?}", self.visible_devices),

@@ -11,6 +11,7 @@ mod client;
 mod dockerfile;
 mod engine;
 mod faults;
+mod gpus;
 mod images;
 mod probe;
 mod project;
@@ -34,7 +35,7 @@ type Case = (&'static str, fn(&Engine));
 
 fn main() -> ExitCode {
     let plain: Vec<Case> = [dockerfile::CASES, words::CASES, images::CASES].concat();
-    let served: Vec<Case> = [serving::CASES, faults::CASES, probe::CASES].concat();
+    let served: Vec<Case> = [serving::CASES, faults::CASES, probe::CASES, gpus::CASES].concat();
     let mut trials = Vec::new();
     let strict = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
     let mut add = |cases: &[Case], engine: &Engine, ready: Result<(), String>| {
@@ -53,6 +54,8 @@ fn main() -> ExitCode {
     };
     let (mut without_engine, mut without_image) = (0, 0);
     for engine in Engine::all() {
+        let current = if engine.name == "current" { gpus::CDI } else { &[] };
+        let served = [&served, current].concat();
         let ready = engine.ready();
         without_engine += add(&plain, &engine, ready.clone());
         if engine.host.is_none() {

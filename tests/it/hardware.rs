@@ -111,6 +111,11 @@ fn what_nvidia_smi_says_becomes_a_file_that_presets_can_name() {
     assert_eq!(gpus, expected);
     assert_eq!(found.gpus[1].pci.as_deref(), Some("0000:0a:00.0"));
     assert!(found.cpu.threads.is_some() && found.ram.total.is_some());
+    // Either way it says where the figure is from, or what to fill in.
+    let ram = machine.read(path);
+    let ram = ram.split("[ram]").nth(1).unwrap();
+    let known = ["# By the firmware's table: ", "# Measured: ", "# Channels x MT/s x 8 / 1000"];
+    assert!(known.iter().any(|known| ram.contains(known)), "{ram}");
 
     std::fs::write(
         machine.path("presets/a.toml"),
@@ -175,7 +180,7 @@ fn without_a_gpu_the_ways_to_describe_one_are_named() {
 #[test]
 fn a_machine_without_gpus_and_a_machine_by_names() {
     let machine = Machine::new();
-    machine.ends(0, &["hardware", "detect", "--cpu"]);
+    machine.ends(0, &["hardware", "detect", "--cpu", "--no-measure"]);
     let text = machine.read("presets/hardware/cpu.toml");
     let found = host(&text);
     assert!(found.gpus.is_empty() && found.ram.total.is_some(), "{text}");

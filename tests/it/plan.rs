@@ -326,3 +326,23 @@ fn writes_into_the_preset_and_keeps_its_comments() {
         .unwrap();
     assert!(shown.status.success(), "{}", transcript(&shown));
 }
+
+#[test]
+fn what_llama_server_aborts_on_is_refused() {
+    let refused = |flags: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_composegen"))
+            .args(["estimate", header("gemma3-27b.gguf").as_str(), "--gpu", "RTX 3090", "--"])
+            .args(flags.split_whitespace())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flags}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused("-b 15 -np 16").contains("a batch of 15 tokens is smaller than the 16 slots"));
+    assert!(refused("-b 3").contains("smaller than the 4 slots"));
+    assert!(refused("-np 300").contains("300 slots: llama.cpp takes 1 to 256"));
+    assert!(refused("-np 0").contains("-np does not take \"0\""));
+    // A number that no model has layers for costs neither time nor memory.
+    let rules = request("--n-cpu-moe 4000000000").overrides;
+    assert_eq!(rules.len(), 512);
+}

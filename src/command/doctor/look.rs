@@ -11,6 +11,7 @@ use crate::engine::image::Image;
 use crate::flags::Accepted;
 use crate::gpu::{Detected, GpuError};
 use crate::plan::image::oldest_driver;
+use crate::preset::container::GpuDriver;
 use crate::units::Bytes;
 
 /// Less than this on the engine's disk, and a first build will not end well.
@@ -64,21 +65,47 @@ pub(super) fn compose(found: Option<Compose>) -> Line {
 
 pub(super) fn runtime(facts: &Facts, wanted: Option<&Wanted>) -> Line {
     let what = "gpus";
-    if facts.has_nvidia() {
-        let names = facts.runtimes.iter().chain(&facts.devices);
-        let names: Vec<&str> =
-            names.map(String::as_str).filter(|name| name.contains("nvidia")).collect();
-        return Line::good(what, format!("the engine has {}", names.join(", ")));
-    }
-    let found = "the engine has no NVIDIA runtime and lists no CDI device";
-    match wanted {
-        Some(wanted) if wanted.service.gpus.is_none() => Line::good(what, "the preset needs none"),
-        Some(_) => Line::bad(
+    let (runtime, cdi) = (facts.nvidia_runtime(), facts.cdi_gpus());
+    let runtime_said =
+        runtime.map_or("no NVIDIA runtime".to_owned(), |name| format!("runtime {name}"));
+    let cdi_said = match (cdi.is_empty(), facts.lists_cdi()) {
+        (false, _) => format!("CDI devices {}", cdi.join(", ")),
+        (true, true) => "no CDI device of NVIDIA".to_owned(),
+        (true, false) => "it does not list CDI devices".to_owned(),
+    };
+    let found = format!("{runtime_said}; {cdi_said}");
+    let Some(wanted) = wanted else {
+        let known = runtime.is_some() || !cdi.is_empty();
+        let found = if known { found } else { format!("{found}; a preset for the CPU needs none") };
+        return if known { Line::good(what, found) } else { Line::unknown(what, found) };
+    };
+    let Some(gpus) = &wanted.service.gpus else { return Line::good(what, "the preset needs none") };
+    let lacks = gpus.ids.iter().find(|id| !cdi.contains(&id.as_str()));
+    match gpus.driver {
+        GpuDriver::Nvidia if runtime.is_some() => Line::good(what, found),
+        GpuDriver::Nvidia if !cdi.is_empty() => {
+            Line::bad(what, found, "set `gpu_driver = \"cdi\"` in the preset's [container]")
+        }
+        GpuDriver::Nvidia if facts.podman => {
+            let remedy = "set `gpu_driver = \"cdi\"` in the preset's [container], and describe the GPUs with \
+                          `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`";
+            Line::bad(what, found, remedy)
+        }
+        GpuDriver::Nvidia => Line::bad(
             what,
             found,
             "install nvidia-container-toolkit, run `nvidia-ctk runtime configure --runtime=docker`, restart Docker",
         ),
-        None => Line::unknown(what, format!("{found}; a preset for the CPU needs none")),
+        GpuDriver::Cdi if !facts.lists_cdi() => Line::unknown(what, found),
+        GpuDriver::Cdi => match lacks {
+            None => Line::good(what, found),
+            Some(id) => Line::bad(
+                what,
+                format!("{found}; `{id}` is not among them"),
+                "`nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml` describes the GPUs; Docker has CDI on \
+                 from 28.3",
+            ),
+        },
     }
 }
 
@@ -208,6 +235,7 @@ mod tests {
         let podman = Facts { podman: true, ..docker.clone() };
         let old = Facts { version: "19.03.1".into(), memory_bytes: 1 << 30, ..docker.clone() };
         let nvidia = Facts { runtimes: vec!["nvidia".into(), "runc".into()], ..docker.clone() };
+        let cdi = Facts { devices: vec!["nvidia.com/gpu=0".into()], ..docker.clone() };
         let verdicts = [
             buildkit(&docker).verdict,
             buildkit(&podman).verdict,
@@ -215,11 +243,12 @@ mod tests {
             memory(&docker, None).verdict,
             memory(&old, None).verdict,
             runtime(&nvidia, None).verdict,
+            runtime(&cdi, None).verdict,
             runtime(&docker, None).verdict,
             compose(None).verdict,
         ];
         let (good, bad, unknown) = (Verdict::Good, Verdict::Bad, Verdict::Unknown);
-        assert_eq!(verdicts, [good, bad, bad, good, bad, good, unknown, unknown]);
+        assert_eq!(verdicts, [good, bad, bad, good, bad, good, good, unknown, unknown]);
         assert!(buildkit(&old).remedy.is_some());
     }
 }

@@ -11,7 +11,15 @@ struct State {
     readers: u32,
     /// Views of it that are still needed.
     views: u32,
-    allocated: Option<(Place, u64)>,
+    allocated: Option<Room>,
+}
+
+/// Where a tensor lies, and the bytes that it takes there.
+#[derive(Clone, Copy)]
+struct Room {
+    place: Place,
+    offset: u64,
+    bytes: u64,
 }
 
 struct Allocator<'a> {
@@ -45,11 +53,12 @@ impl Allocator<'_> {
     }
 
     fn run(&mut self, scheduled: &Scheduled) {
+        let graph = self.graph;
         for (leaf, place) in &scheduled.leafs {
             self.allocate(*leaf, *place);
         }
         for (id, place) in &scheduled.nodes {
-            let node = &self.graph[*id];
+            let node = &graph[*id];
             if let Some((root, _)) = node.view
                 && node.op != Op::None
             {
@@ -58,20 +67,20 @@ impl Allocator<'_> {
             if node.input {
                 self.allocate(*id, *place);
             }
-            for source in node.src {
+            for source in node.src.all() {
                 self.update(source, |state| state.readers += 1);
-                if self.graph[source].input {
+                if graph[source].input {
                     self.allocate(source, *place);
                 }
             }
         }
         for (id, place) in &scheduled.nodes {
-            let node = &self.graph[*id];
-            for source in node.src {
+            let node = &graph[*id];
+            for source in node.src.all() {
                 self.allocate(source, *place);
             }
             self.allocate(*id, *place);
-            for source in node.src {
+            for source in node.src.all() {
                 self.read(source);
             }
         }
@@ -100,8 +109,7 @@ impl Allocator<'_> {
         if self.graph[id].output {
             return;
         }
-        let Some((place, offset)) = self.state(id).allocated else { return };
-        let bytes = self.rig.bytes(self.graph, id, place);
+        let Some(Room { place, offset, bytes }) = self.state(id).allocated else { return };
         if let Some(arena) = self.arenas.get_mut(usize::from(place.0)) {
             arena.give(offset, bytes);
         }
@@ -109,12 +117,15 @@ impl Allocator<'_> {
     }
 
     fn allocate(&mut self, id: Id, place: Place) {
+        if self.state(id).allocated.is_some() {
+            return;
+        }
         let tensor = &self.graph[id];
-        if tensor.home.is_some() || tensor.view.is_some() || self.state(id).allocated.is_some() {
+        if tensor.home.is_some() || tensor.view.is_some() {
             return;
         }
         if tensor.op.can_overwrite() {
-            for parent in tensor.src {
+            for parent in tensor.src.all() {
                 if self.overwrite(id, parent) {
                     return;
                 }
@@ -123,20 +134,20 @@ impl Allocator<'_> {
         let bytes = self.rig.bytes(self.graph, id, place);
         if let Some(arena) = self.arenas.get_mut(usize::from(place.0)) {
             let offset = arena.take(bytes);
-            self.update(id, |state| state.allocated = Some((place, offset)));
+            self.update(id, |state| state.allocated = Some(Room { place, offset, bytes }));
         }
     }
 
     /// Puts a result where its source was, if this is the source's last reader.
     fn overwrite(&mut self, id: Id, parent: Id) -> bool {
         let state = self.state(parent);
-        let Some((place, offset)) = state.allocated else { return false };
+        let Some(Room { place, offset, bytes: had }) = state.allocated else { return false };
         let (node, source) = (&self.graph[id], &self.graph[parent]);
         if source.output || !node.same_layout(source) || state.readers != 1 || state.views != 0 {
             return false;
         }
-        let [had, needs] = [parent, id].map(|tensor| self.rig.bytes(self.graph, tensor, place));
-        self.update(id, |state| state.allocated = Some((place, offset)));
+        let needs = self.rig.bytes(self.graph, id, place);
+        self.update(id, |state| state.allocated = Some(Room { place, offset, bytes: needs }));
         self.update(parent, |state| state.allocated = None);
         if let Some(arena) = self.arenas.get_mut(usize::from(place.0)) {
             let (had, needs) = (arena.aligned(had), arena.aligned(needs));

@@ -77,7 +77,7 @@ impl Uses {
     pub(super) fn count(graph: &Graph) -> Self {
         let mut uses = vec![0; graph.len()];
         for id in &graph.nodes {
-            for source in graph[*id].src {
+            for source in graph[*id].src.all() {
                 if let Some(count) = uses.get_mut(source.index()) {
                     *count += 1;
                 }
@@ -95,14 +95,14 @@ impl Uses {
 fn group_shared_experts(graph: &mut Graph, nodes: &Range<usize>, keep: &mut Vec<Keep>) {
     let mut i = nodes.start;
     while i + 5 < nodes.end {
-        if op(graph, nodes, i) == Some(Op::MulMatId) {
+        if op(graph, nodes, i) == Some(Op::MulMatId) && opens_experts(graph, nodes, i) {
             let mut j = i + 3;
             while j + 2 < nodes.end {
-                let pair = [op(graph, nodes, j), op(graph, nodes, j + 1)];
-                if pair == [Some(Op::MulMatId); 2] {
+                let here = op(graph, nodes, j);
+                if here == Some(Op::MulMatId) && op(graph, nodes, j + 1) == here {
                     break;
                 }
-                if pair[0] == Some(Op::MulMat) && is_shared_expert(graph, nodes, i, j) {
+                if here == Some(Op::MulMat) && is_shared_expert(graph, nodes, i, j) {
                     if let Some(between) = graph.nodes.get_mut(i + 3..j + 3) {
                         between.rotate_right(3);
                     }
@@ -118,6 +118,11 @@ fn group_shared_experts(graph: &mut Graph, nodes: &Range<usize>, keep: &mut Vec<
         }
         i += 1;
     }
+}
+
+/// Whether two experts' products and their activation start here.
+fn opens_experts(graph: &Graph, nodes: &Range<usize>, i: usize) -> bool {
+    [op(graph, nodes, i + 1), op(graph, nodes, i + 2)] == [Some(Op::MulMatId), Some(Op::Glu)]
 }
 
 fn is_shared_expert(graph: &Graph, nodes: &Range<usize>, i: usize, j: usize) -> bool {
@@ -283,24 +288,30 @@ fn routing(graph: &Graph, nodes: &Range<usize>, i: usize, uses: &Uses) -> Option
     }
     let experts = graph[ids].nb[1] / graph[ids].nb[0];
     let known = (experts.is_power_of_two() && experts <= 512) || matches!(experts, 288 | 576);
-    let inner_only = (i..end).all(|n| {
-        let Some(id) = node(graph, nodes, n) else { return false };
-        if n == k + 1 || n == end - 1 {
-            return true;
+    if !known || end >= nodes.end {
+        return None;
+    }
+    let group = graph.nodes.get(i..end)?;
+    let mut inside = vec![0; group.len()];
+    for source in group.iter().flat_map(|reader| graph[*reader].src.all()) {
+        if let Some(at) = group.iter().position(|id| *id == source)
+            && let Some(count) = inside.get_mut(at)
+        {
+            *count += 1;
         }
-        let inside = (n + 1..end)
-            .filter_map(|m| node(graph, nodes, m))
-            .map(|reader| graph[reader].src.iter().filter(|source| *source == id).count())
-            .sum::<usize>();
-        inside == uses.of(id) as usize
-    });
-    if !known || !inner_only || end >= nodes.end {
+    }
+    let inner_only = group
+        .iter()
+        .zip(inside)
+        .enumerate()
+        .all(|(n, (id, inside))| i + n == k + 1 || i + n == end - 1 || inside == uses.of(*id));
+    if !inner_only {
         return None;
     }
     let mut tensors = Vec::new();
     for n in i..end {
         let id = node(graph, nodes, n)?;
-        for id in std::iter::once(id).chain(graph[id].src) {
+        for id in std::iter::once(id).chain(graph[id].src.all()) {
             if !tensors.contains(&id) {
                 tensors.push(id);
             }

@@ -55,8 +55,15 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn new(host: Place) -> Self {
-        Self { tensors: Vec::new(), listed: Vec::new(), nodes: Vec::new(), leafs: Vec::new(), host }
+    /// Empty, with room for about so many tensors.
+    pub(super) fn new(host: Place, tensors: usize) -> Self {
+        Self {
+            tensors: Vec::with_capacity(tensors),
+            listed: Vec::with_capacity(tensors),
+            nodes: Vec::with_capacity(tensors),
+            leafs: Vec::with_capacity(tensors / 4),
+            host,
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -15,6 +15,7 @@ use super::build::{self, Built, Names, Plan};
 use super::cache;
 use super::devices;
 use super::graph::Place;
+use super::kinds;
 use super::profile::Addition;
 use super::repeat;
 use super::request::{FlashAttention, GpuLayers, Request, SplitMode};
@@ -23,7 +24,7 @@ use super::schedule::{self, Pins};
 use super::settle;
 use super::setup::Setup;
 use super::weights::{self, Rules, Weight};
-use super::{DeviceMemory, Estimate, EstimateError, HostMemory};
+use super::{DeviceMemory, Estimate, EstimateError, HostMemory, MOST_SLOTS};
 use crate::gguf::Model;
 use crate::hardware::Gpu;
 use crate::units::Bytes;
@@ -101,6 +102,13 @@ impl<'a> Prepared<'a> {
         if request.flash_attn == FlashAttention::Off && request.cache_type_v.is_quantized() {
             return Err(EstimateError::QuantizedValues);
         }
+        let (slots, batch) = (request.slots().0, request.batch_size);
+        if !(1..=MOST_SLOTS).contains(&slots) {
+            return Err(EstimateError::Slots { slots });
+        }
+        if batch < slots {
+            return Err(EstimateError::Batch { batch, slots });
+        }
         let addition = match request.profile {
             None => None,
             Some(profile) => {
@@ -122,8 +130,8 @@ impl<'a> Prepared<'a> {
         Ok(Self {
             setup: settle::settle(model, request, rig.host()),
             names: Names::of(model),
-            kinds: kinds(model),
-            members: members(model),
+            kinds: kinds::kinds(model),
+            members: kinds::members(model),
             known: Mutex::new(HashMap::new()),
             model,
             gpus,
@@ -363,38 +371,4 @@ fn runs_where_the_blocks_are(built: &Built, rig: &Rig, places: &[Place]) -> bool
         .flash_nodes
         .iter()
         .all(|(id, il)| schedule::at(&assigned, *id) == places.get(*il).copied())
-}
-
-fn members(model: &Model) -> Vec<Vec<usize>> {
-    let blocks = model.block_count as usize;
-    let mut members = vec![Vec::new(); blocks + 1];
-    for (i, tensor) in model.tensors.iter().enumerate() {
-        let block = tensor.layer.map_or(blocks, |layer| layer as usize);
-        if let Some(list) = members.get_mut(block) {
-            list.push(i);
-        }
-    }
-    members
-}
-
-fn kinds(model: &Model) -> Vec<u64> {
-    let mut tensors: Vec<Vec<(&str, u32, &[u64])>> = vec![Vec::new(); model.block_count as usize];
-    for tensor in &model.tensors {
-        if let Some(list) = tensor.layer.and_then(|layer| tensors.get_mut(layer as usize)) {
-            list.push((tensor.base(), tensor.dtype.0, &tensor.dims));
-        }
-    }
-    let each = tensors.iter_mut().zip(&model.layers).enumerate();
-    each.map(|(il, (list, layer))| {
-        list.sort_unstable();
-        let mut hasher = DefaultHasher::new();
-        list.hash(&mut hasher);
-        (layer.heads, layer.kv_heads, layer.key_length, layer.value_length).hash(&mut hasher);
-        (layer.sliding, layer.nextn, layer.feed_forward_length).hash(&mut hasher);
-        (layer.cache.map(|cache| (cache.key, cache.value))).hash(&mut hasher);
-        (layer.state.map(|state| (state.conv, state.ssm))).hash(&mut hasher);
-        build::role_of(model, il).hash(&mut hasher);
-        hasher.finish()
-    })
-    .collect()
 }

@@ -54,10 +54,13 @@ impl Override {
 
     /// The rules that `--n-cpu-moe` stands for: the first `count` blocks.
     pub fn n_cpu_moe(count: u32) -> impl Iterator<Item = Self> {
-        (0..count)
+        (0..count.min(MOST_BLOCKS))
             .map(|i| Self { pattern: format!("blk\\.{i}{EXPERTS}"), target: "CPU".to_owned() })
     }
 }
+
+/// llama.cpp reads no model with more.
+const MOST_BLOCKS: u32 = 512;
 
 const EXPERTS: &str = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps";
 
@@ -214,7 +217,12 @@ impl Request {
             "-b" | "--batch-size" => self.batch_size = unsigned(value)?,
             "-ub" | "--ubatch-size" => self.ubatch_size = unsigned(value)?,
             "-np" | "--parallel" => {
-                self.parallel = u64::try_from(number(value)?).ok().filter(|slots| *slots > 0);
+                let slots = number(value)?;
+                // Less than none is llama-server's own choice, none is an error.
+                self.parallel = u64::try_from(slots).ok();
+                if slots == 0 {
+                    return None;
+                }
             }
             "-ctk" | "--cache-type-k" => self.cache_type_k = cache_type(value)?,
             "-ctv" | "--cache-type-v" => self.cache_type_v = cache_type(value)?,

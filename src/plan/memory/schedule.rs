@@ -89,11 +89,14 @@ pub(super) fn assign(graph: &Graph, rig: &Rig, pins: Pins) -> Places {
         }
     }
     let work: Vec<Id> = graph.nodes.iter().copied().filter(|id| !graph[*id].op.is_view()).collect();
-    let host = rig.host();
-    spread(graph, rig, &mut places, work.iter(), Some(host));
-    spread(graph, rig, &mut places, work.iter().rev(), Some(host));
-    spread(graph, rig, &mut places, work.iter(), None);
-    spread(graph, rig, &mut places, work.iter().rev(), None);
+    for except in [Some(rig.host()), None] {
+        spread(graph, rig, &mut places, work.iter(), except);
+        // Nothing is left to be placed after the first pass of most graphs.
+        if work.iter().all(|id| at(&places, *id).is_some()) {
+            break;
+        }
+        spread(graph, rig, &mut places, work.iter().rev(), except);
+    }
     for id in &work {
         if at(&places, *id).is_none() {
             let best = most_inputs(graph, rig, &places, *id);
@@ -169,7 +172,7 @@ fn inherit(graph: &Graph, rig: &Rig, places: &mut Places, id: Id) {
         put(places, id, place);
     }
     let own = at(places, id);
-    for source in graph[id].src {
+    for source in graph[id].src.all() {
         if at(places, source).is_none() {
             let place = graph[source].view.map_or(own, |(root, _)| at(places, root));
             put(places, source, place);

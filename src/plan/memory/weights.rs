@@ -210,7 +210,7 @@ fn runs(tensor: &Tensor, op: Op, place: Place, rig: &Rig) -> bool {
     let Some(layout) = tensor.dtype.layout() else { return false };
     let size = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let ty = Ty::new(tensor.dtype.0, size(layout.block_len), size(layout.block_bytes));
-    let mut graph = Graph::new(rig.host());
+    let mut graph = Graph::new(rig.host(), 8);
     let ne = [0, 1, 2, 3].map(|i| tensor.dim(i));
     let weight = graph.resident(ty, ne, Home::Weight(place));
     let node = probe(&mut graph, op, weight);

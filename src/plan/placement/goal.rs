@@ -26,7 +26,8 @@ pub(super) struct Goal {
 /// A mask of pieces, their bytes, and the seconds that it saves to have them on a device.
 type Part = (u8, u64, f64);
 
-/// A block with pieces on both sides still visits the CPU. If up and gate part, one of them has to be fetched on top.
+/// A block with pieces on both sides still visits the CPU. If up and gate part, one of them has to be fetched on top,
+/// which takes a small copy: half of what a hop takes, as the synchronization is the visit's already.
 fn parts(pieces: &[Piece], rate: f64, cpu: f64) -> Vec<Part> {
     let all = (1_u8 << pieces.len().min(7)) - 1;
     let part = |mask: u8| {
@@ -34,7 +35,7 @@ fn parts(pieces: &[Piece], rate: f64, cpu: f64) -> Vec<Part> {
         let bytes: u64 = kept().map(|(_, piece)| piece.bytes).sum();
         let read: f64 = kept().map(|(_, piece)| piece.read).sum();
         let parted = kept().filter(|(_, piece)| matches!(piece.kind, "up" | "gate")).count() == 1;
-        let fetch = if parted { CONSTANTS.hop_seconds } else { 0.0 };
+        let fetch = if parted { CONSTANTS.hop_seconds / 2.0 } else { 0.0 };
         (mask, bytes, read / cpu - read / rate - fetch)
     };
     let mut parts: Vec<Part> = (1..all).map(part).filter(|(_, _, gain)| *gain > 0.0).collect();

@@ -1,11 +1,9 @@
-//! Searches, asks the memory estimate, and searches again with what it learned, until the two agree.
-//!
-//! What a device takes besides blocks and experts (its compute buffer above all) depends on the placement, but little.
-//! So it is taken from the last estimate, and two or three estimates are usually enough.
+//! Settles on a placement: solutions of the search, weighed by the memory estimate, which has the last word.
 
 use super::block::{Block, blocks};
 use super::goal::Goal;
 use super::notes::notes;
+use super::rounds::rounds;
 use super::rules;
 use super::search::{Search, Shape, Solution};
 use super::{Placement, Task};
@@ -17,11 +15,9 @@ use crate::plan::pattern::Matcher;
 use crate::plan::speed::{self, Rates};
 use crate::units::Bytes;
 
-const ROUNDS: u32 = 14;
-
 /// What stays the same for all placements of one task.
-struct Desk<'a> {
-    task: &'a Task<'a>,
+pub(super) struct Desk<'a> {
+    pub(super) task: &'a Task<'a>,
     prepared: &'a Prepared<'a>,
     /// Tensors that the user's rules claim, and where those put them.
     claimed: Vec<(usize, Option<Spot>)>,
@@ -87,17 +83,17 @@ impl Desk<'_> {
     }
 }
 
-struct Judged {
-    solution: Solution,
+pub(super) struct Judged {
+    pub(super) solution: Solution,
     request: Request,
     split: Vec<u32>,
     rules: Vec<rules::Rule>,
     estimate: Estimate,
-    fits: bool,
+    pub(super) fits: bool,
     /// Bytes per device beyond blocks and experts.
-    rest: Vec<u64>,
+    pub(super) rest: Vec<u64>,
     /// By how much the worst device is over.
-    over: u64,
+    pub(super) over: u64,
 }
 
 /// How other machines' devices are used, where there are some.
@@ -165,83 +161,7 @@ pub(super) fn settle(task: &Task<'_>, way: Way) -> Result<Placement, EstimateErr
     Ok(finish(task, &blocks, &goal, best, estimates))
 }
 
-/// The best placement of one kind, with the number of estimates that it took.
-fn rounds(
-    desk: &Desk<'_>,
-    search: &Search<'_>,
-    gpus: &[&Gpu],
-    known: Option<&Judged>,
-) -> Result<(Option<Judged>, u32), EstimateError> {
-    let (task, blocks, goal) = (desk.task, search.blocks, search.goal);
-    let room = |rest: &[u64]| -> Vec<u64> {
-        let left = |(i, gpu): (usize, &&Gpu)| {
-            let taken = task.margin(i).0 + rest.get(i).copied().unwrap_or(0);
-            gpu.free.0.saturating_sub(taken)
-        };
-        gpus.iter().enumerate().map(left).collect()
-    };
-    let mut rest =
-        known.map_or_else(|| vec![guess(task, blocks); gpus.len()], |known| known.rest.clone());
-    let mut floor: Option<Vec<u64>> = None;
-    let (mut fit, mut unfit): (Option<Judged>, Option<Judged>) = (None, None);
-    let mut tried: Vec<Solution> = Vec::new();
-    let mut estimates = 0;
-    // How far between what fitted (0) and what did not (1) to look next, once they alternate.
-    let mut halves = [0.5, 0.25, 0.75, 0.125].into_iter();
-    for _ in 0..ROUNDS {
-        let found = search.best(&room(&rest));
-        let new = found.filter(|solution| !tried.contains(solution));
-        let Some(solution) = new else {
-            // Even with the least that the devices ever asked for there is nothing to win.
-            let least = floor.as_ref().and_then(|floor| search.best(&room(floor)));
-            if let (Some(least), Some(fit)) = (&least, &fit)
-                && fit.solution.seconds <= least.seconds + 1e-9
-            {
-                break;
-            }
-            let (Some(low), Some(high), Some(part)) = (&fit, &unfit, halves.next()) else { break };
-            rest = mix(&low.rest, &high.rest, part);
-            continue;
-        };
-        tried.push(solution.clone());
-        let mut judged = judge(desk, blocks, goal, solution)?;
-        estimates += 1;
-        if !judged.fits
-            && let Some(single) = one_in_flight(desk, blocks, goal, &judged)?
-        {
-            estimates += 1;
-            judged = single;
-        }
-        floor = Some(floor.map_or_else(
-            || judged.rest.clone(),
-            |floor| floor.iter().zip(&judged.rest).map(|(a, b)| *a.min(b)).collect(),
-        ));
-        if judged.fits {
-            let settled = judged.rest == rest;
-            rest.clone_from(&judged.rest);
-            if fit.as_ref().is_none_or(|best| judged.solution.seconds < best.solution.seconds) {
-                fit = Some(judged);
-            }
-            if settled {
-                break;
-            }
-        } else {
-            rest = match &unfit {
-                // What keeps failing asks for more each time.
-                Some(before) if fit.is_none() => {
-                    largest(&rest, &largest(&before.rest, &judged.rest))
-                }
-                _ => judged.rest.clone(),
-            };
-            if unfit.as_ref().is_none_or(|best| judged.over <= best.over) {
-                unfit = Some(judged);
-            }
-        }
-    }
-    Ok((fit.or(unfit), estimates))
-}
-
-fn judge(
+pub(super) fn judge(
     desk: &Desk<'_>,
     blocks: &[Block],
     goal: &Goal,
@@ -278,7 +198,7 @@ fn weigh(
 
 /// With everything on several GPUs llama.cpp keeps four batches in flight, and four copies of some buffers. Any rule
 /// prevents that; this one moves nothing. `None` where it does not help.
-fn one_in_flight(
+pub(super) fn one_in_flight(
     desk: &Desk<'_>,
     blocks: &[Block],
     goal: &Goal,
@@ -307,37 +227,6 @@ fn one_in_flight(
     let solution = judged.solution.clone();
     let single = weigh(desk, blocks, goal, solution, request, judged.split.clone(), vec![rule])?;
     Ok(Some(single).filter(|single| single.fits))
-}
-
-fn mix(low: &[u64], high: &[u64], part: f64) -> Vec<u64> {
-    let between = |(low, high): (&u64, &u64)| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes")]
-        let mixed = (*low as f64 * (1.0 - part) + *high as f64 * part) as u64;
-        mixed
-    };
-    low.iter().zip(high).map(between).collect()
-}
-
-fn largest(a: &[u64], b: &[u64]) -> Vec<u64> {
-    a.iter().zip(b).map(|(a, b)| *a.max(b)).collect()
-}
-
-/// A first idea of the compute buffer, so that the first estimate is asked about the right kind of placement.
-fn guess(task: &Task<'_>, blocks: &[Block]) -> u64 {
-    let (model, request) = (task.model, task.request);
-    let context = if request.ctx_size == 0 { model.context_length } else { request.ctx_size };
-    let (slots, shared) = request.slots();
-    let cells = if shared { context } else { context / slots.max(1) };
-    let batch = request.ubatch_size.min(request.batch_size).min(cells.max(1));
-    let widest = model.layers.iter().filter_map(|layer| layer.cache);
-    let width = widest.map(|cache| cache.key + cache.value).max().unwrap_or(0);
-    let copies = if request.cache_type_k.is_quantized() { 2 * cells * width } else { 0 };
-    let experts =
-        model.experts.map_or(0, |e| e.used * (2 * e.feed_forward_length + model.embedding_length));
-    let streams = batch * (2 * cells + 16 * model.embedding_length + 8 * experts);
-    let pieces = blocks.iter().flat_map(|block| &block.pieces);
-    let expert = pieces.map(|piece| piece.bytes).max().unwrap_or(0);
-    streams + copies.max(expert)
 }
 
 fn finish(

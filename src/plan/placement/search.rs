@@ -167,6 +167,8 @@ impl Search<'_> {
                 });
                 let Some(room) = room.checked_sub(spilled.unwrap_or(0)) else { continue };
                 let least = if spilled.is_some() { from + 1 } else { from };
+                // The last device has to take all that is left.
+                let least = if device + 1 == rooms.len() { all.max(least) } else { least };
                 for to in least..=all {
                     let Some(run) = self.run(device, from, to, room) else { break };
                     let total = cost + run.seconds;
@@ -252,14 +254,20 @@ impl Search<'_> {
         if self.shape == Shape::Front {
             consider(from, end_of(from).clamp(from, to));
         } else if self.blocks.len() * self.layers.len().max(self.goal.rates.gpus.len()) <= WINDOWS {
-            let mut last = 0;
+            let mut end = from;
             for a in from..to {
-                let b = end_of(a).clamp(a, to);
-                // A window inside of the one before is no better.
-                if b > last || a == from {
-                    consider(a, b);
+                let before = end;
+                end = end.max(a);
+                while end < to && sum(end + 1) <= sum(a) + room {
+                    end += 1;
                 }
-                last = b;
+                // A window inside of the one before is no better.
+                if end > before || a == from {
+                    consider(a, end);
+                }
+                if end == to {
+                    break;
+                }
             }
         } else {
             consider(from, end_of(from).clamp(from, to));

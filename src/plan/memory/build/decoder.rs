@@ -96,7 +96,7 @@ impl Builder<'_> {
             None => self.mixture(recipe, il, cur)?,
         };
         if let Some(name) = recipe.ffn_post_norm {
-            let weight = self.w(il, &format!("{name}.weight"));
+            let weight = self.weight_of(il, name);
             let il = Some(il).filter(|_| recipe.ffn_post_norm_pinned);
             cur = self.norm_with(recipe.norm, cur, weight, None, il);
         }
@@ -265,11 +265,7 @@ impl Builder<'_> {
 
     fn head_norms(&mut self, recipe: &Recipe, il: usize, [q, k]: [Id; 2]) -> [Id; 2] {
         let mut norm = |x: Id, name: &str| {
-            if self.has(il, &format!("{name}.weight")) {
-                self.norm(recipe.norm, x, il, name)
-            } else {
-                x
-            }
+            if self.weighs(il, name) { self.norm(recipe.norm, x, il, name) } else { x }
         };
         [norm(q, "attn_q_norm"), norm(k, "attn_k_norm")]
     }

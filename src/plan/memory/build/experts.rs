@@ -128,16 +128,16 @@ impl Builder<'_> {
 
     /// One product per token and chosen expert, with scales and biases.
     fn per_expert(&mut self, il: usize, name: &str, x: Id, chosen: Id) -> Option<Id> {
-        let weight = self.w(il, &format!("{name}.weight"))?;
+        let weight = self.weight_of(il, name)?;
         let mut cur = self.g.mul_mat_id(weight, x, chosen);
-        if let Some(scale) = self.w(il, &format!("{name}.scale")) {
+        if let Some(scale) = self.scale_of(il, name) {
             let (experts, tokens) = (self.g[scale].ne[0], self.g[x].ne[2]);
             let scale = self.g.reshape(scale, [1, experts, 1, 1]);
             let scale = self.g.repeat(scale, [1, experts, tokens, 1]);
             let scale = self.g.get_rows(scale, chosen);
             cur = self.g.mul(cur, scale);
         }
-        if let Some(bias) = self.w(il, &format!("{name}.bias")) {
+        if let Some(bias) = self.bias_of(il, name) {
             cur = self.g.like(Op::AddId, cur, [bias, chosen]);
         }
         Some(cur)

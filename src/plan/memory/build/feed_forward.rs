@@ -25,11 +25,8 @@ impl Builder<'_> {
     ) -> Option<Id> {
         let up = self.biased(il, &format!("ffn_up{kind}"), x)?;
         let gate_name = format!("ffn_gate{kind}");
-        let gate = if self.has(il, &format!("{gate_name}.weight")) {
-            Some(self.biased(il, &gate_name, x)?)
-        } else {
-            None
-        };
+        let gate =
+            if self.weighs(il, &gate_name) { Some(self.biased(il, &gate_name, x)?) } else { None };
         let cur = match (activation, gate) {
             (Activation::Gated, Some(gate)) => self.g.glu(gate, up),
             (Activation::Gated, None) => self.g.unary(Op::Unary, up),

@@ -61,16 +61,25 @@ impl Builder<'_> {
         Some(self.g.mul(cur, gate))
     }
 
-    pub(super) fn routing(&self, recipe: &Recipe, il: usize) -> Option<Experts> {
-        let key = |key: &str| self.model.arch_u64(key);
+    pub(super) fn routing(&mut self, recipe: &Recipe, il: usize) -> Option<Experts> {
         let router = self.names.block(il, "ffn_gate_inp.weight")?;
+        let count = self.model.tensors.get(router)?.dim(1);
+        let used = self.setup.experts_used.get(il).copied()?;
+        let how = self.how.unwrap_or_else(|| self.every_block(recipe));
+        self.how = Some(how);
+        Some(Experts { count, used, ..how })
+    }
+
+    /// What the metadata say of all blocks' experts.
+    fn every_block(&self, recipe: &Recipe) -> Experts {
+        let key = |key: &str| self.model.arch_u64(key);
         let gating = key("expert_gating_func")
             .filter(|func| *func > 0 && recipe.reads_gating)
             .unwrap_or(recipe.gating);
         let scale = keys::float(self.model, "expert_weights_scale").unwrap_or(0.0);
-        Some(Experts {
-            count: self.model.tensors.get(router)?.dim(1),
-            used: self.setup.experts_used.get(il).copied()?,
+        Experts {
+            count: 0,
+            used: 0,
             gating: match gating {
                 2 => Gating::Sigmoid,
                 3 => Gating::SoftMaxOfChosen,
@@ -88,6 +97,6 @@ impl Builder<'_> {
             ],
             activation: recipe.activation,
             weights_first: recipe.weights_first,
-        })
+        }
     }
 }

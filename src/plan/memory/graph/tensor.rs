@@ -119,17 +119,25 @@ impl Op {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Sources {
     ids: [Option<Id>; 10],
+    /// Behind the last one.
+    end: u8,
 }
 
 impl Sources {
     pub(in super::super) fn push(&mut self, id: Id) {
-        if let Some(slot) = self.ids.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(id);
-        }
+        let free = self.ids.iter().position(Option::is_none);
+        self.set(free.unwrap_or(self.ids.len()), id);
     }
 
     pub(in super::super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
-        self.ids.iter().map_while(|id| *id)
+        let filled = self.ids.get(..usize::from(self.end)).unwrap_or_default();
+        filled.iter().map_while(|id| *id)
+    }
+
+    /// All of them, gaps left out.
+    pub(in super::super) fn all(&self) -> impl Iterator<Item = Id> + '_ {
+        let filled = self.ids.get(..usize::from(self.end)).unwrap_or_default();
+        filled.iter().filter_map(|id| *id)
     }
 
     pub(in super::super) fn get(&self, i: usize) -> Option<Id> {
@@ -139,6 +147,7 @@ impl Sources {
     pub(in super::super) fn set(&mut self, i: usize, id: Id) {
         if let Some(slot) = self.ids.get_mut(i) {
             *slot = Some(id);
+            self.end = self.end.max(u8::try_from(i + 1).unwrap_or(u8::MAX));
         }
     }
 }
@@ -153,10 +162,32 @@ impl FromIterator<Id> for Sources {
 
 impl IntoIterator for Sources {
     type Item = Id;
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Id>, 10>>;
+    type IntoIter = Ids;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.ids.into_iter().flatten()
+    fn into_iter(self) -> Ids {
+        Ids { sources: self, next: 0 }
+    }
+}
+
+/// All sources, gaps left out.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Ids {
+    sources: Sources,
+    next: u8,
+}
+
+impl Iterator for Ids {
+    type Item = Id;
+
+    fn next(&mut self) -> Option<Id> {
+        while self.next < self.sources.end {
+            let id = self.sources.get(usize::from(self.next));
+            self.next += 1;
+            if id.is_some() {
+                return id;
+            }
+        }
+        None
     }
 }
 
