@@ -65,6 +65,7 @@ fn gpu(text: &str) -> Result<Gpu, String> {
         bandwidth_gbs: parts.get(3).and_then(|n| n.parse().ok()),
         pci: None,
         uuid: None,
+        remote: None,
     })
 }
 
@@ -110,6 +111,7 @@ fn timed(name: &str, model: &Model, gpus: &[Gpu], args: &str) -> Result<String, 
         model,
         gpus,
         ram_gbs: Some(50.0),
+        ram: None,
         request: &request,
         margin: &margin,
         granularity: Granularity::Tensor,
@@ -160,6 +162,7 @@ fn run() -> Result<String, String> {
                 model: &model,
                 gpus: &gpus,
                 ram_gbs: Some(50.0),
+                ram: None,
                 request: &request,
                 margin: &margin,
                 granularity,

@@ -226,6 +226,7 @@ fn plans(folder: &Utf8Path, profile: &'static Profile) -> Result<String, String>
                 model: &model,
                 gpus: &host.gpus,
                 ram_gbs: host.ram.bandwidth_gbs,
+                ram: None,
                 request: &request,
                 margin: &margin,
                 granularity: Granularity::Layer,

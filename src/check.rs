@@ -5,6 +5,7 @@
 
 mod args;
 mod cache;
+mod cluster;
 mod container;
 mod devices;
 mod image;
@@ -16,6 +17,7 @@ mod placement;
 mod target;
 mod words;
 
+use crate::cluster::Cluster;
 use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::hardware::Host;
 use crate::preset::resolve::Resolved;
@@ -28,6 +30,7 @@ pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diag
     let mut subject = Subject {
         preset: &resolved.preset,
         host: resolved.host.as_deref(),
+        cluster: resolved.cluster.as_deref(),
         place: resolved.place(),
         findings,
     };
@@ -41,7 +44,9 @@ pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diag
     image::check(&mut subject);
     container::check(&mut subject);
     let target = asked.or(value(&resolved.preset.head.target).copied());
-    target::check(&mut subject, &resolved.name, target.unwrap_or(Target::Compose));
+    let target = target.unwrap_or(Target::Compose);
+    target::check(&mut subject, &resolved.name, target);
+    cluster::check(&mut subject, target);
     args::check(&mut subject);
     lessons::check(&mut subject);
 }
@@ -50,6 +55,7 @@ pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diag
 struct Subject<'a> {
     preset: &'a Preset,
     host: Option<&'a Host>,
+    cluster: Option<&'a Cluster>,
     place: Location,
     findings: &'a mut Vec<Diagnostic>,
 }
@@ -66,6 +72,12 @@ impl Subject<'_> {
 
     fn push(&mut self, finding: Diagnostic) {
         self.findings.push(finding);
+    }
+
+    /// Whether there is anything beside the CPU to place weights on.
+    fn has_devices(&self) -> bool {
+        let remote = |host: &Host| host.gpus.iter().any(|gpu| gpu.remote.is_some());
+        self.is_cuda() || self.host.is_some_and(remote)
     }
 
     /// Whether llama.cpp is compiled for CUDA, which is the default.

@@ -20,7 +20,7 @@ use clap_complete::Shell;
 pub use bench::Bench;
 pub use client::{Client, ClientAction, ClientList};
 #[cfg(feature = "engine")]
-pub use engine::{Chosen, Doctor, Logs, Probe, Run, Running, Status, Up};
+pub use engine::{Chosen, Doctor, Logs, Probe, Push, Run, Running, Status, Up};
 pub use ledger::{
     Ledger, LedgerCommand, LedgerCompare, LedgerFile, LedgerImport, LedgerList, LedgerSource,
 };
@@ -51,6 +51,9 @@ pub enum Command {
     Check(Check),
     /// Resolve branch and base images to a commit and digests, and build again
     Update(Update),
+    /// Push the image to the registry that the preset names, and lock its digest
+    #[cfg(feature = "engine")]
+    Push(Push),
     /// Start a strategy on the engine and wait until it answers
     #[cfg(feature = "engine")]
     Up(Up),
@@ -243,6 +246,7 @@ pub struct Schema {
 pub enum SchemaOf {
     Preset,
     Hardware,
+    Cluster,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,8 @@ mod output;
 mod plan;
 #[cfg(feature = "engine")]
 mod probe;
+#[cfg(feature = "engine")]
+mod push;
 mod report;
 #[cfg(feature = "engine")]
 mod run;
@@ -132,6 +134,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Build(args) => build::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Update(args) => update::run(args, terminal),
+        #[cfg(feature = "engine")]
+        Command::Push(args) => push::run(args, terminal),
         #[cfg(feature = "engine")]
         Command::Up(args) => up::run(args, terminal),
         #[cfg(feature = "engine")]

@@ -140,12 +140,21 @@ fn unpinned(
     }
     let at = resolved.preset.image.name.as_ref().map_or(resolved.place(), |set| set.at.clone());
     let help = if name.has_registry() {
-        "push the image; `composegen update` then finds its digest, or add `@sha256:...` to the name"
+        "`composegen push` pushes the image and locks its digest; or add `@sha256:...` to the name"
     } else {
-        "push the image to a registry that all nodes reach, and give that name in `image.name`"
+        "give `image.name` the name of a registry that all nodes reach; `composegen push` then pushes it and locks its digest"
     };
-    let message = format!("nothing says which `{name}` the nodes are to run");
-    findings.push(Diagnostic::new(Code::UnpinnedImage, message).at(at).help(help));
+    let (code, message) = match &strategy.cluster {
+        None => (Code::UnpinnedImage, format!("nothing says which `{name}` the nodes are to run")),
+        Some(_) => (
+            Code::MixedBuilds,
+            format!(
+                "`{name}` can be another build on every node, and a worker of another build than \
+                 llama-server's computes something else, if anything"
+            ),
+        ),
+    };
+    findings.push(Diagnostic::new(code, message).at(at).help(help));
 }
 
 /// Two presets of one name would write one `.env`. On some file systems case does not tell them apart.

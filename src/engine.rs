@@ -20,6 +20,8 @@ pub mod logs;
 mod network;
 pub mod port;
 pub mod probe;
+pub mod push;
+pub mod stack;
 
 pub use address::Address;
 pub use connect::{connect, run};

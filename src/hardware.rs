@@ -40,6 +40,32 @@ pub struct Gpu {
     pub pci: Option<String>,
     /// `GPU-` and the UUID that `nvidia-smi -L` prints.
     pub uuid: Option<String>,
+    /// How llama-server reaches it, where it is another machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Remote>,
+}
+
+/// A device that llama.cpp's RPC backend brings in from another machine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Remote {
+    /// What the cluster calls the machine.
+    pub host: String,
+    /// `host:port`, as `--rpc` has it.
+    pub endpoint: String,
+    /// The device's number among those of its worker.
+    pub index: u32,
+    /// The worker's processor, which is what it offers where it has no GPU.
+    pub cpu: bool,
+    pub link: Link,
+}
+
+/// What lies between two machines.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Link {
+    /// 10^9 bits per second, in each direction.
+    pub gbit: f64,
+    /// Round-trip time in milliseconds.
+    pub rtt_ms: f64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -13,6 +13,7 @@ pub mod table;
 pub mod units;
 
 // Reading.
+pub mod cluster;
 pub mod flags;
 pub mod gguf;
 pub mod hardware;

@@ -14,6 +14,7 @@ pub mod quadlet;
 pub mod service;
 pub mod speed;
 pub mod swarm;
+pub mod worker;
 
 use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::lock::Resolved as Pinned;

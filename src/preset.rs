@@ -28,6 +28,8 @@ table! {
         extends: String;
         /// The machine: a name in `hardware/` beside the presets, or a path.
         hardware: String;
+        /// The machines that the model is split over, in place of `hardware`: a name in `clusters/` beside the presets, or a path.
+        cluster: String;
         /// A short label for tables, such as a number.
         label: String;
         /// One line about the strategy.

@@ -152,6 +152,7 @@ mod tests {
             bandwidth_gbs: None,
             pci: None,
             uuid: None,
+            remote: None,
         }
     }
 

@@ -1,4 +1,7 @@
-//! Asks a registry for the digest of an image, through the `docker` that the user has: it knows mirrors and logins.
+//! Asks a registry for the digest of an image, through the `docker` that the user has: it knows mirrors and logins. Who the
+//! user is at a registry, for what the engine does there itself, is in `credentials`.
+
+pub mod credentials;
 
 use std::io;
 use std::process::{Command, Stdio};

@@ -43,8 +43,11 @@ pub fn render(
     let mut artifacts = vec![
         finish("Dockerfile", dockerfile::dockerfile(&plan.image, &shared))?,
         finish("Dockerfile.dockerignore", dockerfile::dockerignore(&plan.image, &shared))?,
-        finish("entrypoint.sh", entrypoint::entrypoint(&shared, &plan.knobs, plan.image.port))?
-            .executable(),
+        finish(
+            "entrypoint.sh",
+            entrypoint::entrypoint(&shared, &plan.knobs, plan.image.port, plan.image.rpc),
+        )?
+        .executable(),
     ];
     if plan.image.cuda().is_some() {
         artifacts.push(Artifact::new("described-gpus.c", DESCRIBED_GPUS));

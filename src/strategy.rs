@@ -9,17 +9,19 @@ mod setting;
 
 use std::rc::Rc;
 
+use crate::cluster::Cluster;
 use crate::diagnostic::{FileId, Location};
 use crate::hardware::Host;
 use crate::lock::Placed;
+use crate::plan::memory::devices::buffers;
 use crate::plan::pattern::override_string;
 use crate::preset::placement::OnOff;
 use crate::preset::record::{Attempt, Measured, Status};
-use crate::preset::resolve::Resolved;
+use crate::preset::resolve::{PREFIX, Resolved, or};
 use crate::preset::target::Target;
 use crate::preset::{Preset, value};
 
-pub use container::Container;
+pub use container::{Container, gpus};
 pub use image::Image;
 pub use setting::{Origin, Setting, env_name};
 
@@ -47,7 +49,9 @@ pub struct Strategy {
     /// The build whose buffers plans count with, where it is not the newest that is known.
     pub profile: Option<String>,
     pub container: Container,
+    /// The machine, or all machines of a cluster as llama-server sees them.
     pub host: Option<Rc<Host>>,
+    pub cluster: Option<Rc<Cluster>>,
     pub measured: Vec<Measured>,
     pub attempts: Vec<Attempt>,
     /// Files that had a say, the preset first.
@@ -74,7 +78,7 @@ impl Strategy {
             target: value(&head.target).copied(),
             model,
             size_gib: value(&preset.model.size_gib).map(|size| size.value),
-            settings: settings(preset, resolved.host.as_deref(), placed),
+            settings: settings(resolved, placed),
             extra_args: value(&head.extra_args).cloned().unwrap_or_default(),
             layers: value(&preset.placement.layers).cloned().unwrap_or_default(),
             port: value(&preset.server.port).and_then(|p| u16::try_from(*p).ok()).unwrap_or(PORT),
@@ -83,6 +87,7 @@ impl Strategy {
             profile: value(&preset.image.profile).map(ToString::to_string),
             container: Container::new(preset, resolved.host.as_deref()),
             host: resolved.host.clone(),
+            cluster: resolved.cluster.clone(),
             measured: preset.measured.clone(),
             attempts: preset.attempts.clone(),
             inputs: resolved.inputs.clone(),
@@ -110,7 +115,12 @@ impl Strategy {
     }
 }
 
-fn settings(preset: &Preset, host: Option<&Host>, placed: Option<&Placed>) -> Vec<Setting> {
+fn settings(resolved: &Resolved, placed: Option<&Placed>) -> Vec<Setting> {
+    let (preset, host) = (&resolved.preset, resolved.host.as_deref());
+    let workers = resolved
+        .cluster
+        .as_ref()
+        .map(|cluster| cluster.endpoints(or(&preset.container.project, PREFIX)).join(","));
     let auto = value(&preset.placement.auto) == Some(&true);
     let placed = placed.filter(|_| auto);
     let mut settings = Vec::new();
@@ -122,6 +132,8 @@ fn settings(preset: &Preset, host: Option<&Host>, placed: Option<&Placed>) -> Ve
         }
         let from_layers = (emit.on == "--override-tensor").then(|| layers(preset, host)).flatten();
         let set = entry.set.as_ref().map(|(word, at)| (word.clone(), Origin::File((*at).clone())));
+        let workers = workers.as_ref().filter(|_| emit.on == "--rpc");
+        let set = workers.map(|word| (word.clone(), Origin::Default("the cluster's"))).or(set);
         let planned = placed.and_then(|placed| placed.flags.get(emit.on));
         let planned = planned.map(|word| (word.clone(), Origin::Default("planned")));
         let set = planned.or(set).or(from_layers).or_else(|| {
@@ -169,8 +181,9 @@ fn layers(preset: &Preset, host: Option<&Host>) -> Option<(String, Origin)> {
     Some((override_string(&set.value, &devices), Origin::File(set.at.clone())))
 }
 
-/// Names of the devices in order, as llama.cpp names CUDA's.
+/// Names of the devices' buffers in order, as llama.cpp has them.
 pub fn devices(host: Option<&Host>, at_least: usize) -> Vec<String> {
-    let known = host.map_or(0, |host| host.gpus.len());
-    (0..known.max(at_least)).map(|i| format!("CUDA{i}")).collect()
+    let mut known = host.map(|host| buffers(&host.gpus)).unwrap_or_default();
+    known.extend((known.len()..at_least).map(|i| format!("CUDA{i}")));
+    known
 }

@@ -9,6 +9,10 @@
 #   entrypoint -flag value ...      the same with more arguments at the end
 #   entrypoint health               asks the server that runs in this container
 #   entrypoint PROGRAM ...          another program of the image: llama-bench, llama-fit-params
+{%- if rpc %}
+#   entrypoint worker               llama.cpp's RPC worker, on WORKER_PORT, with WORKER_THREADS where it computes on the CPU
+#   entrypoint worker-health        whether it listens, and nobody waits behind a server that is gone
+{%- endif %}
 set -euf
 
 PATH=/app:$PATH
@@ -58,6 +62,66 @@ health() {
         curl "$@"
     fi
 }
+
+{%- if rpc %}
+
+# An IPv4 address and a port as the kernel lists connections: 0A000102:C384 backwards.
+listed() {
+    IFS=.
+    # shellcheck disable=SC2086 # The address is split at its dots.
+    set -- $1 "$2"
+    IFS=$BLANKS
+    printf '%02X%02X%02X%02X:%04X' "$4" "$3" "$2" "$1" "$5"
+}
+
+# Names and ports of the workers that the target looks after, one on a line.
+workers() {
+    printf '%s\n' "${WORKERS-}" | tr ',' '\n'
+}
+
+address() {
+    getent ahostsv4 "$1" | while IFS=$BLANKS read -r first rest; do printf '%s' "$first" && break; done
+}
+
+# A worker has its name in DNS as long as it is well. The server waits for that before it starts; a worker that came back
+# elsewhere, or not at all, leaves it with a connection to nowhere, which nothing else would tell.
+wait_for_workers() {
+    workers | while IFS=: read -r name port; do
+        [ -n "$name" ] || continue
+        waited=0
+        while [ -z "$(address "$name")" ]; do
+            [ $((waited % 30)) -ne 0 ] || say "waiting for worker $name, port $port"
+            waited=$((waited + 1))
+            sleep 1
+        done
+    done
+}
+
+has_workers() {
+    workers | while IFS=: read -r name port; do
+        [ -n "$name" ] || continue
+        at=$(address "$name")
+        [ -n "$at" ] || { say "worker $name is gone" && exit 1; }
+        # The state 01 is an established connection.
+        grep -q " $(listed "$at" "$port") 01 " /proc/net/tcp ||
+            { say "the connection to worker $name is lost" && exit 1; }
+    done
+}
+
+worker() {
+    set -- --host 0.0.0.0 --port "${WORKER_PORT:-50052}" --cache
+    [ -z "${WORKER_THREADS-}" ] || set -- "$@" --threads "$WORKER_THREADS"
+    exec ggml-rpc-server "$@"
+}
+
+# It serves one server at a time. Where another one is connected as well, it waits for one that is gone without a word.
+worker_health() {
+    port=$(printf ':%04X' "${WORKER_PORT:-50052}")
+    grep -q "^ *[0-9]*: 00000000$port 00000000:0000 0A " /proc/net/tcp || { say 'nothing listens' && return 1; }
+    connected=$(grep -c "^ *[0-9]*: [0-9A-F]\{8\}$port [0-9A-F:]* 01 " /proc/net/tcp || :)
+    [ "$connected" -lt 2 ] || { say "$connected servers are connected; the first must be gone" && return 1; }
+}
+{%- endif %}
 
 # EXTRA_ARGS: blanks separate words; '...' is literal; in "..." a \" is a quote and a \\ a backslash; outside of quotes a
 # backslash is an ordinary character, so that a pattern needs none doubled.
@@ -162,8 +226,20 @@ case ${1-} in
     health)
         # What Docker knows is 0 and 1.
         health || exit 1
+{%- if rpc %}
+        has_workers || exit 1
+{%- endif %}
         exit 0
         ;;
+{%- if rpc %}
+    worker)
+        worker
+        ;;
+    worker-health)
+        worker_health || exit 1
+        exit 0
+        ;;
+{%- endif %}
     '' | -*) ;;
     *) exec "$@" ;;
 esac
@@ -249,6 +325,10 @@ stray=$(env | while IFS= read -r line; do
     case $line in LLAMA_ARG_*=*) printf ' %s' "${line%%=*}" ;; esac
 done)
 [ -z "$stray" ] || say "llama-server also reads these from the environment:$stray"
+
+{%- if rpc %}
+wait_for_workers
+{%- endif %}
 
 show "$@" >&2
 exec llama-server "$@"

@@ -55,6 +55,7 @@ fn gpu(text: &str) -> Result<Gpu, String> {
         bandwidth_gbs: None,
         pci: None,
         uuid: None,
+        remote: None,
     })
 }
 

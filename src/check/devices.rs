@@ -2,19 +2,20 @@
 
 use super::{Subject, count};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::plan::memory::devices::names;
 use crate::preset::value;
 use crate::table::Field;
 
 pub(super) fn check(subject: &mut Subject<'_>) {
     let Some(host) = subject.host else { return };
-    if !subject.is_cuda() {
+    if !subject.has_devices() {
         return;
     }
     let preset = subject.preset;
     let p = &preset.placement;
     let gpus = host.gpus.len();
     let workers = value(&p.rpc).map_or(0, Vec::len);
-    let names: Vec<String> = (0..gpus).map(|i| format!("CUDA{i}")).collect();
+    let names = names(&host.gpus);
     for field in [&p.device, &preset.speculative.spec_draft_device] {
         let Some(set) = field else { continue };
         for (i, device) in set.value.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::{Subject, at};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::hardware::ComputeCapability;
+use crate::hardware::{ComputeCapability, Gpu};
 use crate::plan::image::Backend;
 use crate::plan::image::oldest_driver;
 use crate::strategy::Image;
@@ -43,7 +43,8 @@ fn versions(subject: &mut Subject<'_>, version: (u32, u32)) {
     let written = format!("{}.{}", version.0, version.1);
     let place = || at(&subject.preset.image.cuda).or_else(|| at(&subject.preset.head.hardware));
     let mut findings = Vec::new();
-    for gpu in &host.gpus {
+    let processor = |gpu: &Gpu| gpu.remote.as_ref().is_some_and(|remote| remote.cpu);
+    for gpu in host.gpus.iter().filter(|gpu| !processor(gpu)) {
         let needed = oldest(gpu.compute_capability);
         if version < needed {
             let ComputeCapability { major, minor } = gpu.compute_capability;

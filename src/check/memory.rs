@@ -48,7 +48,7 @@ pub(super) fn check(subject: &mut Subject<'_>) {
 fn share_on_cpu(subject: &Subject<'_>) -> f64 {
     let preset = subject.preset;
     let Some(host) = subject.host else { return 1.0 };
-    if !subject.is_cuda() {
+    if !subject.has_devices() {
         return 1.0;
     }
     let size = value(&preset.model.size_gib).map_or(0.0, |size| size.value * 1024.0);

@@ -54,7 +54,7 @@ pub(super) fn check(subject: &mut Subject<'_>) {
 fn buffers(subject: &Subject<'_>, rules: &Overrides) -> Vec<String> {
     let named = || rules.rules().iter().map(|rule| rule.buffer().to_owned());
     let mut known = match subject.host {
-        Some(host) if subject.is_cuda() => devices(Some(host), 0),
+        Some(host) if subject.has_devices() => devices(Some(host), 0),
         None if subject.is_cuda() => named().filter(|name| name.starts_with("CUDA")).collect(),
         _ => Vec::new(),
     };

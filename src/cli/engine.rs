@@ -37,6 +37,24 @@ pub struct Up {
 }
 
 #[derive(Debug, Args)]
+pub struct Push {
+    /// A preset's file, its name in `presets`, or an output directory
+    #[arg(value_name = "PRESET")]
+    pub preset: Utf8PathBuf,
+    /// Output directory [default: deploy/NAME]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<Utf8PathBuf>,
+    /// An image that the engine has under another name
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// Overwrite files that were edited by hand
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub models: Models,
+}
+
+#[derive(Debug, Args)]
 pub struct Running {
     /// A preset's file, its name in `presets`, or an output directory [default: the current directory]
     #[arg(value_name = "PRESET")]

@@ -73,6 +73,9 @@ pub struct Machine {
     /// Hardware file
     #[arg(long, value_name = "FILE", conflicts_with = "gpu")]
     pub hardware: Option<Utf8PathBuf>,
+    /// Cluster file: several machines, and what lies between them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gpu", "hardware"])]
+    pub cluster: Option<Utf8PathBuf>,
     /// A GPU, in device order: a card's name (`"RTX 4090"`, with what is free `"RTX 4090:20000"`), or
     /// `TOTAL:FREE[:CAPABILITY[:GB/S]]`; memory in MiB
     #[arg(long, value_name = "GPU")]

@@ -9,6 +9,8 @@ use super::output::{Directory, Written, compile_into};
 use super::{Failure, here, preset_path};
 use crate::cli::{self, Build};
 use crate::compile::{Compiled, Request};
+#[cfg(feature = "engine")]
+use crate::lock::Lock;
 use crate::plan::image::{ImageReference, Reference, Source};
 use crate::plan::{Plan, Target};
 use crate::terminal::Terminal;
@@ -96,8 +98,32 @@ pub(super) fn make(
     deny: bool,
     terminal: &mut Terminal,
 ) -> Result<Made, Failure> {
+    let directory = Directory::read(wanted.out, terminal)?;
+    written(&directory, wanted, accept, force, deny, terminal)
+}
+
+/// The same with a change of what is locked.
+#[cfg(feature = "engine")]
+pub(super) fn make_with(
+    wanted: Wanted<'_>,
+    change: &dyn Fn(&mut Lock),
+    force: bool,
+    terminal: &mut Terminal,
+) -> Result<Made, Failure> {
+    let mut directory = Directory::read(wanted.out, terminal)?;
+    change(directory.lock.get_or_insert_default());
+    written(&directory, wanted, &|_| Ok(()), force, false, terminal)
+}
+
+fn written(
+    directory: &Directory<'_>,
+    wanted: Wanted<'_>,
+    accept: &dyn Fn(&Plan) -> Result<(), Failure>,
+    force: bool,
+    deny: bool,
+    terminal: &mut Terminal,
+) -> Result<Made, Failure> {
     let Wanted { presets, out, target, models } = wanted;
-    let directory = Directory::read(out, terminal)?;
     let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let placements =
         directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::calibration::{self, Probed};
-use super::machine::{host, model, needed, profile};
+use super::machine::{Workers, host, model, needed, profile};
 use crate::cli::{self, Format};
 use crate::hardware::Host;
 use crate::plan::memory::{Estimate, Request, estimate, fits};
@@ -16,7 +16,8 @@ use crate::units::Bytes;
 pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), Failure> {
     let usage = |message: String| Failure::Usage { message };
     let model = model(&args.model)?;
-    let host = needed(host(&args.machine, terminal)?)?;
+    let workers = Workers { endpoints: said(&args.flags), ..Workers::default() };
+    let host = needed(host(&args.machine, &workers, terminal)?)?;
     let mut request = Request::from_args(&args.flags).map_err(|error| usage(error.to_string()))?;
     request.profile = profile(&args.buffers)?;
     let found = estimate(&model, &host.gpus, &request).map_err(|error| usage(error.to_string()))?;
@@ -65,6 +66,12 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// The workers that the flags name.
+fn said(flags: &[String]) -> Option<Vec<String>> {
+    let at = flags.iter().rposition(|flag| flag == "--rpc")?;
+    Some(flags.get(at + 1)?.split(',').map(str::to_owned).collect())
 }
 
 #[derive(Serialize)]

@@ -9,6 +9,7 @@ use crate::diagnostic::Sources;
 use crate::gguf::{self, Finding, Model};
 use crate::hardware::{self, ComputeCapability, Cpu, Gpu, Host, Ram, known};
 use crate::plan::memory::Profile;
+use crate::preset::resolve::{Library, PREFIX};
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 
@@ -29,8 +30,65 @@ pub(super) fn whole(model: &Model, path: &Utf8Path) -> Result<(), String> {
     })
 }
 
+/// How the workers of a cluster are called, and whether anybody's GPUs are used.
+pub(super) struct Workers<'a> {
+    pub(super) prefix: &'a str,
+    /// What `--rpc` says, where it says anything.
+    pub(super) endpoints: Option<Vec<String>>,
+    pub(super) cuda: bool,
+}
+
+impl Default for Workers<'_> {
+    fn default() -> Self {
+        Self { prefix: PREFIX, endpoints: None, cuda: true }
+    }
+}
+
+/// The machines of a cluster as llama-server sees them.
+fn cluster(
+    path: &Utf8Path,
+    workers: &Workers<'_>,
+    terminal: &mut Terminal,
+) -> Result<Option<Host>, Failure> {
+    let mut library = Library::new(&load);
+    let read = library.read_cluster(path).map_err(|error| Failure::File(error.to_string()))?;
+    report(&library.findings, &library.sources, false, terminal)?;
+    let Some((_, cluster)) = read else { return Ok(None) };
+    if let Some(host) = cluster.without_memory(workers.cuda) {
+        return Err(Failure::Rejected(format!(
+            "`{host}` in `{path}` lends its processor, and nothing says how much memory it has: add `total_mib` to its \
+             `[host.ram]`"
+        )));
+    }
+    let own = cluster.endpoints(workers.prefix);
+    let endpoints = workers.endpoints.clone().unwrap_or_else(|| own.clone());
+    if endpoints.len() != own.len() {
+        return Err(Failure::Usage {
+            message: format!(
+                "`--rpc` names {} workers, and the cluster has {}, in this order: {}",
+                endpoints.len(),
+                own.len(),
+                cluster
+                    .workers
+                    .iter()
+                    .map(|w| w.member.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        });
+    }
+    Ok(Some(cluster.view(&endpoints, workers.cuda)))
+}
+
 /// `None` where neither a file nor a GPU is given.
-pub(super) fn host(args: &Machine, terminal: &mut Terminal) -> Result<Option<Host>, Failure> {
+pub(super) fn host(
+    args: &Machine,
+    workers: &Workers<'_>,
+    terminal: &mut Terminal,
+) -> Result<Option<Host>, Failure> {
+    if let Some(path) = &args.cluster {
+        return cluster(path, workers, terminal);
+    }
     if let Some(path) = &args.hardware {
         let text = load(path).map_err(|error| Failure::File(error.to_string()))?;
         let mut sources = Sources::default();
@@ -112,6 +170,7 @@ fn by_numbers(index: usize, text: &str) -> Result<Gpu, Failure> {
         bandwidth_gbs: bandwidth,
         pci: None,
         uuid: None,
+        remote: None,
     })
 }
 
@@ -134,7 +193,7 @@ fn positive(word: &str) -> Option<f64> {
 
 pub(super) fn needed(host: Option<Host>) -> Result<Host, Failure> {
     host.ok_or_else(|| Failure::Usage {
-        message: "no machine: give `--hardware FILE`, or for each GPU `--gpu \"RTX 4090\"` or `--gpu TOTAL:FREE`"
+        message: "no machine: give `--hardware FILE` or `--cluster FILE`, or for each GPU `--gpu \"RTX 4090\"` or `--gpu TOTAL:FREE`"
             .to_owned(),
     })
 }

@@ -16,14 +16,15 @@ use serde::Serialize;
 use super::calibration::{self, Probed};
 use super::checked::checked;
 use super::estimate::{Device, SystemMemory, devices};
-use super::machine::{self, host, needed, profile};
+use super::machine::{self, Workers, host, needed, profile};
 use super::{Failure, header, preset_path};
 use crate::cli::{self, Format};
 use crate::gguf::{DType, Model, Role};
 use crate::hardware::Host;
 use crate::plan::memory::{FlashAttention, Override, Request};
 use crate::plan::placement::{Granularity, Placement, Rule, Task, place};
-use crate::plan::speed::Prediction;
+use crate::plan::speed::{Crossing, Prediction};
+use crate::preset::resolve::PREFIX;
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 use alternatives::Alternative;
@@ -80,6 +81,7 @@ impl Case {
             model: &self.model,
             gpus: &self.host.gpus,
             ram_gbs: self.host.ram.bandwidth_gbs,
+            ram: self.host.ram.total,
             request,
             margin,
             granularity: self.granularity,
@@ -116,6 +118,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 args: words,
                 rules: placement.rules.iter().map(Row::new).collect(),
                 predicted: placement.prediction,
+                crossings: &placement.crossings,
                 profile: case.request.profile.map(|profile| profile.name.as_str()),
                 alternatives: &others,
                 advice: &advice,
@@ -155,6 +158,9 @@ struct Report<'a, T> {
     args: Vec<String>,
     rules: Vec<Row<'a>>,
     predicted: Prediction,
+    /// What a token sends to other machines.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    crossings: &'a [Crossing],
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<&'static str>,
     alternatives: &'a [Alternative],
@@ -186,7 +192,9 @@ impl<'a> Row<'a> {
 
 fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     let usage = |message: String| Failure::Usage { message };
-    let mut machine = host(&args.machine, terminal)?;
+    let mut workers = Workers::default();
+    let mut prefix = PREFIX.to_owned();
+    let mut machine = None;
     let mut own = Own::default();
     let mut found = match &args.model {
         Some(file) => Some((file.clone(), machine::model(file)?)),
@@ -202,7 +210,9 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         {
             image = Some(read.strategy.image.name.to_string());
         }
-        machine = machine.or_else(|| read.strategy.host.as_deref().cloned());
+        workers.cuda = read.strategy.image.plan.cuda().is_some();
+        read.strategy.container.prefix().clone_into(&mut prefix);
+        machine = read.strategy.host.as_deref().cloned();
         if found.is_none() {
             let out = Utf8Path::new("deploy").join(&read.strategy.name);
             found = Some(header::of(&read, &out, args.models.dir.as_deref())?);
@@ -210,7 +220,8 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     }
     let found = found.ok_or_else(|| usage("name the model's file in --model".to_owned()))?;
     let (file, model) = found;
-    let host = needed(machine)?;
+    workers.prefix = &prefix;
+    let host = needed(host(&args.machine, &workers, terminal)?.or(machine))?;
     set(&mut own.request, args)?;
     own.request.profile = profile(&args.buffers)?.or(own.request.profile);
     if !args.margin.is_empty() {
@@ -304,6 +315,13 @@ fn argv(case: &Case, placement: &Placement) -> Vec<String> {
     let request = &placement.request;
     let mut words: Vec<String> = Vec::new();
     let mut word = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
+    let remote = case.host.gpus.iter().filter_map(|gpu| gpu.remote.as_ref());
+    let mut workers: Vec<&str> = remote.map(|remote| remote.endpoint.as_str()).collect();
+    workers.dedup();
+    if !workers.is_empty() {
+        // Before rules that name their buffers.
+        word("--rpc", workers.join(","));
+    }
     for (flag, value) in placement.flags() {
         word(flag.short(), value);
     }

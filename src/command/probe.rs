@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::checked::{Checked, checked};
-use super::machine::{host, model, needed};
+use super::machine::{Workers, host, model, needed};
 use super::{Failure, header};
 use crate::cli::{self, Format};
 use crate::gguf::Model;
@@ -83,7 +83,7 @@ struct Report<'a> {
 }
 
 fn subject(args: &cli::Probe, terminal: &mut Terminal) -> Result<Subject, Failure> {
-    let machine = host(&args.machine, terminal)?;
+    let machine = host(&args.machine, &Workers::default(), terminal)?;
     let path = super::preset_path(&args.preset);
     let out = super::strategy::deploy(&path);
     let read = checked(&args.preset, Some(&out), terminal)?;
@@ -97,6 +97,13 @@ fn subject(args: &cli::Probe, terminal: &mut Terminal) -> Result<Subject, Failur
         });
     }
     let host = needed(machine.or_else(|| strategy.host.as_deref().cloned()))?;
+    if host.gpus.iter().any(|gpu| gpu.remote.is_some()) {
+        return Err(Failure::Usage {
+            message: "an image can be shown the GPUs of one machine, not those of workers; \
+                      `composegen estimate --cluster` computes them"
+                .to_owned(),
+        });
+    }
     let (file, model) = match &args.model {
         Some(file) => (file.clone(), model(file)?),
         None => header::of(&read, &out, args.models.dir.as_deref())?,

@@ -1,6 +1,7 @@
 //! `composegen status`: what runs, how it is, what it was planned to take and what it reports, and how fast it is.
 
 mod planned;
+mod stack;
 
 use std::io::{Error, Write as _};
 
@@ -23,6 +24,9 @@ pub(super) fn run(args: &Status, terminal: &mut Terminal) -> Result<(), Failure>
         || args.running.out.is_some()
         || Utf8Path::new(lock::FILE).is_file();
     let directory = if named { Some(directory(&args.running)?) } else { None };
+    if let Some(name) = directory.as_deref().map(stack::name).transpose()?.flatten() {
+        return stack::run(&name, args.output.format, terminal);
+    }
     let list = block_on(async {
         let engine = engine().await?;
         let found = if let Some(directory) = &directory {

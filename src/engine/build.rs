@@ -40,7 +40,7 @@ pub enum Built {
 }
 
 /// Compiling CUDA may be silent for minutes, and a large context takes its time to be sent.
-const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(6 * 3600);
 
 impl Engine {
     /// Builds and tells of it. Dropped before it is done, the engine gives the build up.

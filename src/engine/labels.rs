@@ -13,6 +13,8 @@ pub const IMAGE: &str = "com.docker.compose.image";
 pub const ONE_OFF: &str = "com.docker.compose.oneoff";
 /// Ours, and in the compose file, too.
 pub const STRATEGY: &str = "dev.composegen.strategy";
+/// The host of a cluster that a worker is on.
+pub const HOST: &str = "dev.composegen.host";
 
 /// Compose 2 and 5 took this for the version of what made a container; it is shown and not compared.
 const VERSION: &str = concat!("composegen-", env!("CARGO_PKG_VERSION"));

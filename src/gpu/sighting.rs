@@ -73,6 +73,7 @@ fn one(gpu: &Sighting, notes: &mut Vec<String>) -> Option<Gpu> {
         bandwidth_gbs,
         pci: gpu.pci.as_deref().map(bus_id),
         uuid: gpu.uuid.clone(),
+        remote: None,
     })
 }
 

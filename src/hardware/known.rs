@@ -74,6 +74,7 @@ impl KnownGpu {
             bandwidth_gbs: Some(self.bandwidth_gbs),
             pci: None,
             uuid: None,
+            remote: None,
         }
     }
 }

@@ -80,17 +80,30 @@ pub fn parse(
     let root = root.get_ref();
     let mut reader = Reader { file, findings, stray: |_| None };
     let known = Head::KEYS.iter().map(|key| key.name);
-    reader.unknown(root, "", &known.chain(["gpu", "cpu", "ram"]));
+    reader.unknown(root, "", &known.chain(PARTS));
     let head = Head::read(&mut reader, root);
-    let cpu: CpuTable = reader.table(root, "cpu");
-    let ram: RamTable = reader.table(root, "ram");
-    let gpus: Vec<GpuTable> = reader.tables(root, "gpu");
-    let gpus = gpus.into_iter().enumerate().filter_map(|(i, gpu)| settle(i, gpu, file, findings));
-    let gpus = gpus.collect();
+    let host = parts(&mut reader, root, fallback_name);
     (findings.len() == before).then(|| Host {
-        name: take(head.name).unwrap_or_else(|| fallback_name.to_owned()),
+        name: take(head.name).unwrap_or(host.name),
         driver: take(head.driver),
-        gpus,
+        ..host
+    })
+}
+
+/// The tables of a machine's parts.
+pub const PARTS: [&str; 3] = ["gpu", "cpu", "ram"];
+
+/// A machine's parts, in whatever table they stand. What is wrong with them are findings.
+pub fn parts(reader: &mut Reader<'_>, table: &DeTable<'_>, name: &str) -> Host {
+    let cpu: CpuTable = reader.table(table, "cpu");
+    let ram: RamTable = reader.table(table, "ram");
+    let gpus: Vec<GpuTable> = reader.tables(table, "gpu");
+    let (file, findings) = (reader.file, &mut *reader.findings);
+    let gpus = gpus.into_iter().enumerate().filter_map(|(i, gpu)| settle(i, gpu, file, findings));
+    Host {
+        name: name.to_owned(),
+        driver: None,
+        gpus: gpus.collect(),
         cpu: Cpu {
             name: take(cpu.name),
             cores: take(cpu.cores).and_then(|n| u32::try_from(n).ok()),
@@ -101,7 +114,7 @@ pub fn parse(
             total: take(ram.total_mib).map(mib),
             bandwidth_gbs: take(ram.bandwidth_gbs).map(|n| n.value),
         },
-    })
+    }
 }
 
 fn settle(
@@ -153,6 +166,7 @@ fn settle(
         bandwidth_gbs: take(gpu.bandwidth_gbs).map(|n| n.value),
         pci: take(gpu.pci),
         uuid: take(gpu.uuid),
+        remote: None,
     })
 }
 

@@ -175,6 +175,7 @@ mod tests {
                 bandwidth_gbs,
                 pci: pci.clone(),
                 uuid: pci,
+                remote: None,
             })
     }
 

@@ -197,6 +197,7 @@ fn planned(
         model,
         gpus,
         ram_gbs: None,
+        ram: None,
         request,
         margin,
         granularity: Granularity::Layer,

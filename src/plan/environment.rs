@@ -80,8 +80,10 @@ pub fn knobs(strategies: &[Strategy]) -> Vec<Knob> {
     Preset::default().each(&mut |entry| {
         let Some(emit) = entry.key.emit else { return };
         let set = |s: &Strategy| s.settings.iter().any(|setting| setting.emit == emit);
+        // An image with workers serves split models, whatever the presets that it was made for.
+        let split = emit.on == "--rpc" && strategies.iter().any(|s| s.image.plan.rpc);
         if matches!(emit.on, "--model" | "--port")
-            || !(ALWAYS.contains(&emit.on) || strategies.iter().any(set))
+            || !(split || ALWAYS.contains(&emit.on) || strategies.iter().any(set))
         {
             return;
         }

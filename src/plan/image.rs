@@ -135,10 +135,30 @@ impl ImageReference {
         first.is_some_and(|host| host.contains(['.', ':']) || host == "localhost")
     }
 
+    /// The registry, the name without tag and digest, and the tag.
+    pub fn parts(&self) -> (Option<&str>, &str, &str) {
+        let named = self.0.split_once('@').map_or(self.0.as_str(), |(named, _)| named);
+        let (name, tag) = match named.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, tag),
+            _ => (named, "latest"),
+        };
+        let registry = name.split_once('/').map(|(host, _)| host).filter(|_| self.has_registry());
+        (registry, name, tag)
+    }
+
     /// Whether the reference names content instead of a tag that can move.
     pub fn is_pinned(&self) -> bool {
-        self.0.contains("@sha256:")
+        self.0.contains("@sha256:") || self.is_id()
     }
+
+    /// Whether it is an image's own id, `sha256:...`: each node has such an image already, or has none.
+    pub fn is_id(&self) -> bool {
+        self.0.strip_prefix("sha256:").is_some_and(is_digest)
+    }
+}
+
+fn is_digest(hex: &str) -> bool {
+    hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl FromStr for ImageReference {
@@ -146,13 +166,16 @@ impl FromStr for ImageReference {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("`{text}` is no image reference: {why}"));
+        if text.strip_prefix("sha256:").is_some_and(is_digest) {
+            return Ok(Self(text.to_owned()));
+        }
         let (named, digest) = match text.split_once('@') {
             Some((named, digest)) => (named, Some(digest)),
             None => (text, None),
         };
         if let Some(digest) = digest {
             let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-            if hex.len() != 64 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            if !is_digest(hex) {
                 return wrong("a digest is `sha256:` and 64 hex digits in lower case");
             }
         }
@@ -246,6 +269,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_reference_has_parts() {
+        for (text, parts) in [
+            ("a.example:5000/b/c:d", (Some("a.example:5000"), "a.example:5000/b/c", "d")),
+            ("localhost/b", (Some("localhost"), "localhost/b", "latest")),
+            ("composegen/cpu:1", (None, "composegen/cpu", "1")),
+        ] {
+            assert_eq!(text.parse::<ImageReference>().unwrap().parts(), parts);
+        }
+    }
+
+    #[test]
     fn image_references_are_dockers() {
         let digest = format!("ubuntu:24.04@sha256:{}", "0a".repeat(32));
         for good in [
@@ -260,6 +294,8 @@ pub(crate) mod tests {
             assert_eq!(good.parse::<ImageReference>().unwrap().as_str(), good);
         }
         assert!(digest.parse::<ImageReference>().unwrap().is_pinned());
+        let id = format!("sha256:{}", "0a".repeat(32)).parse::<ImageReference>().unwrap();
+        assert!(id.is_id() && id.is_pinned() && !id.has_registry());
         for bad in [
             "",
             "Ubuntu",

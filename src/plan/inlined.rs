@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::environment::Environment;
+use super::worker::Worker;
 use crate::lock::Resolved as Pinned;
 use crate::strategy::{Container, Strategy};
 
@@ -31,6 +32,8 @@ pub struct Inlined {
     pub gpu_names: Vec<String>,
     pub model: String,
     pub size_gib: Option<f64>,
+    /// Of a model that is split over machines.
+    pub workers: Vec<Worker>,
 }
 
 /// `host:inside[:ro]`.
@@ -69,11 +72,17 @@ impl Inlined {
                 variables.set("CUDA_VISIBLE_DEVICES", order);
             }
         }
+        let cluster = strategy.cluster.as_deref();
+        if let Some(cluster) = cluster {
+            // What the entrypoint waits for, and what its health check looks after.
+            variables.set("WORKERS", &cluster.endpoints(container.prefix()).join(","));
+        }
         container.environment.iter().for_each(|(n, v)| variables.set(n, v));
         let name = &strategy.image.name;
         let digest = pinned.digest(name.as_str()).filter(|_| !name.is_pinned());
         let image = digest.map_or_else(|| name.to_string(), |digest| format!("{name}@{digest}"));
         let host = strategy.host.as_deref();
+        let server = cluster.map(|cluster| cluster.server.name.clone());
         let bound = host.filter(|host| cuda && !host.gpus.is_empty() || host.cpu.isa.is_some());
         Self {
             name: strategy.name.clone(),
@@ -86,10 +95,18 @@ impl Inlined {
             environment: variables.0,
             container: container.clone(),
             mounts: container.volumes.iter().filter_map(|text| Mount::read(text)).collect(),
-            machine: bound.map(|host| label(&host.name)).filter(|label| !label.is_empty()),
+            machine: server
+                .or_else(|| bound.map(|host| label(&host.name)))
+                .filter(|label| !label.is_empty()),
             gpu_names: host
                 .filter(|_| cuda)
-                .map(|host| host.gpus.iter().map(|gpu| gpu.name.clone()).collect())
+                .map(|host| {
+                    let own = host.gpus.iter().filter(|gpu| gpu.remote.is_none());
+                    own.map(|gpu| gpu.name.clone()).collect()
+                })
+                .unwrap_or_default(),
+            workers: cluster
+                .map(|cluster| Worker::all(cluster, container.prefix(), cuda))
                 .unwrap_or_default(),
             model: strategy.model.clone(),
             size_gib: strategy.size_gib,

@@ -74,7 +74,9 @@ impl<'a> Manifests<'a> {
 /// UUIDs, is itself alone.
 fn node(service: &Inlined) -> Option<(&'static str, String)> {
     let machine = service.machine.clone()?;
-    let product = service.gpu_names.first().filter(|name| {
+    // Of a split model each part has its own machine.
+    let one = service.workers.is_empty();
+    let product = service.gpu_names.first().filter(|_| one).filter(|name| {
         let same = service.gpu_names.iter().all(|other| other == *name);
         same && name.starts_with("NVIDIA ") && service.container.visible_devices.is_none()
     });

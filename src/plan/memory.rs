@@ -9,7 +9,7 @@ mod arena;
 mod build;
 mod cache;
 mod cuda;
-mod devices;
+pub mod devices;
 mod fuse;
 mod graph;
 mod host;
@@ -19,6 +19,7 @@ mod prepared;
 mod profile;
 mod repeat;
 mod request;
+mod rig;
 mod room;
 mod schedule;
 mod settle;
@@ -42,7 +43,7 @@ use crate::units::Bytes;
 /// What one device will hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceMemory {
-    /// `CUDA0`, `CUDA1`, ...
+    /// What llama.cpp calls its buffer: `CUDA0`, `RPC0[spare:50052]`.
     pub name: String,
     pub model: Bytes,
     /// The attention cache and recurrent states.

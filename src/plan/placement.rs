@@ -6,6 +6,7 @@
 //! also has the last word on every placement. No IO; time per token comes from `speed`.
 
 mod block;
+mod cluster;
 mod goal;
 mod judge;
 mod notes;
@@ -16,8 +17,8 @@ mod words;
 
 use serde::Serialize;
 
-use super::memory::{Estimate, EstimateError, Request};
-use super::speed::Prediction;
+use super::memory::{Estimate, EstimateError, Request, SplitMode, devices};
+use super::speed::{Crossing, Prediction};
 use crate::gguf::Model;
 use crate::hardware::Gpu;
 use crate::units::Bytes;
@@ -44,6 +45,8 @@ pub struct Task<'a> {
     pub gpus: &'a [Gpu],
     /// Bandwidth of system memory in GB/s, where known.
     pub ram_gbs: Option<f64>,
+    /// System memory, where known. It decides only where devices of other machines could take what it cannot.
+    pub ram: Option<Bytes>,
     /// Context, batches, cache types and so on. Its overrides stay in front; `-ngl` and `-ts` are chosen anew.
     pub request: &'a Request,
     /// To be left free on each device; the last counts for all that follow. Empty means none.
@@ -80,6 +83,8 @@ pub struct Placement {
     pub estimate: Estimate,
     pub fits: bool,
     pub prediction: Prediction,
+    /// What a token sends to other machines.
+    pub crossings: Vec<Crossing>,
     /// Bytes of routed experts, on the devices and in all.
     pub experts_placed: Bytes,
     pub experts: Bytes,
@@ -89,19 +94,26 @@ pub struct Placement {
     pub estimates: u32,
 }
 
-/// Finds the placement with the least predicted time per token that leaves the margins free.
+/// Finds the placement with the least predicted time per token that leaves the margins free. Where devices of other
+/// machines are among the GPUs, the notes say what this machine would do alone.
 pub fn place(task: &Task<'_>) -> Result<Placement, EstimateError> {
-    judge::settle(task)
+    if task.used().iter().any(|at| task.gpus.get(*at).is_some_and(|gpu| gpu.remote.is_some())) {
+        cluster::settle(task)
+    } else {
+        judge::settle(task, judge::Way::default())
+    }
 }
 
 impl Task<'_> {
     /// Indices of the GPUs in use, in the order in which llama.cpp fills them.
     fn used(&self) -> Vec<usize> {
-        let index = |name: &String| name.strip_prefix("CUDA").and_then(|n| n.parse().ok());
-        match &self.request.devices {
-            None => (0..self.gpus.len()).collect(),
-            Some(names) => names.iter().filter_map(index).collect(),
-        }
+        devices::used(self.gpus, &Request { split_mode: SplitMode::Layer, ..self.request.clone() })
+    }
+
+    /// What the buffers of those are called.
+    fn buffers(&self) -> Vec<String> {
+        let names = devices::buffers(self.gpus);
+        self.used().into_iter().filter_map(|at| names.get(at).cloned()).collect()
     }
 
     /// To be left free on a device.

@@ -2,12 +2,14 @@
 //! visit to the CPU. Calibrated on measured speeds; the constants and their source are in `speed/constants.toml`.
 
 mod traffic;
+mod wire;
 
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
 use crate::hardware::Gpu;
+pub use wire::{Crossing, Load, Shape, Wire};
 
 /// Constants of the model. Times in seconds, bandwidths in bytes per second, efficiencies as shares.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -27,6 +29,11 @@ pub struct Constants {
     pub visit_seconds: f64,
     /// From one GPU to the next.
     pub hop_seconds: f64,
+    /// What a call of a worker takes beside the link's time: threads that wake up on both sides.
+    pub call_seconds: f64,
+    /// Tensors of a block's attention, and of its experts, in a graph that is sent anew.
+    pub attention_tensors: f64,
+    pub expert_tensors: f64,
     /// Weights on their way to a GPU for a large batch, GB/s.
     pub pcie_gbs: f64,
     /// Operations that a GPU does in the time it reads one byte, large batches.
@@ -47,6 +54,8 @@ pub static CONSTANTS: LazyLock<Constants> = LazyLock::new(|| {
 pub struct Rates {
     pub gpus: Vec<f64>,
     pub cpu: f64,
+    /// Per device of another machine, what it costs to get there.
+    pub wires: Vec<Option<Wire>>,
 }
 
 /// What one token reads and where it goes.
@@ -60,6 +69,8 @@ pub struct Traffic {
     pub visits: f64,
     /// From one GPU to the next.
     pub hops: u32,
+    /// What crosses to other machines, per device.
+    pub crossings: Vec<Crossing>,
     /// Bytes of weights in system memory that a large batch takes to the first GPU.
     pub streamed: f64,
     /// Weights that work on one token, as bytes.
@@ -80,13 +91,34 @@ pub struct Prediction {
 }
 
 impl Rates {
-    /// Of GPUs in device order, and of system memory in GB/s.
-    pub fn new(gpus: &[&Gpu], ram_gbs: Option<f64>) -> Self {
+    /// Of GPUs in device order, and of system memory in GB/s. `shape` is the model's.
+    pub fn new(gpus: &[&Gpu], ram_gbs: Option<f64>, shape: Shape) -> Self {
         let c = &*CONSTANTS;
-        let gpu =
-            |gpu: &&Gpu| gpu.bandwidth_gbs.unwrap_or(c.gpu_default_gbs) * 1e9 * c.gpu_efficiency;
-        let cpu = ram_gbs.unwrap_or(c.ram_default_gbs) * 1e9 * c.cpu_efficiency;
-        Self { gpus: gpus.iter().map(gpu).collect(), cpu }
+        let ram = |gbs: Option<f64>| gbs.unwrap_or(c.ram_default_gbs) * 1e9 * c.cpu_efficiency;
+        let gpu = |gpu: &&Gpu| match &gpu.remote {
+            Some(remote) if remote.cpu => ram(gpu.bandwidth_gbs),
+            _ => gpu.bandwidth_gbs.unwrap_or(c.gpu_default_gbs) * 1e9 * c.gpu_efficiency,
+        };
+        let wire = |gpu: &&Gpu| Some(Wire { link: gpu.remote.as_ref()?.link, shape });
+        Self {
+            gpus: gpus.iter().map(gpu).collect(),
+            cpu: ram(ram_gbs),
+            wires: gpus.iter().map(wire).collect(),
+        }
+    }
+
+    pub fn wire(&self, device: usize) -> Option<Wire> {
+        self.wires.get(device).copied().flatten()
+    }
+
+    /// The first device of this machine, which takes work over from the CPU.
+    pub fn first_local(&self) -> Option<usize> {
+        self.wires.iter().position(Option::is_none)
+    }
+
+    /// Seconds on the way to a run of blocks and from there to the next.
+    pub fn hop(&self, device: usize) -> f64 {
+        self.wire(device).map_or(CONSTANTS.hop_seconds, |wire| wire.seconds(wire.run(1.0)))
     }
 }
 
@@ -98,6 +130,7 @@ pub fn seconds(rates: &Rates, traffic: &Traffic) -> f64 {
         + f64::from(traffic.blocks) * c.block_seconds
         + traffic.visits * c.visit_seconds
         + f64::from(traffic.hops) * c.hop_seconds
+        + traffic.crossings.iter().map(|crossing| crossing.seconds).sum::<f64>()
 }
 
 /// Both speeds. A batch of `ubatch` tokens streams the weights in system memory to the first GPU, once.
@@ -105,9 +138,19 @@ pub fn predict(rates: &Rates, traffic: &Traffic, ubatch: u64, assumed: bool) -> 
     let c = &*CONSTANTS;
     let tokens = ubatch.max(1) as f64;
     // Two operations per weight; the bytes of a weight differ by type, about one each.
-    let fastest = rates.gpus.iter().copied().fold(rates.cpu, f64::max);
-    let work = 2.0 * traffic.active * tokens / (fastest * c.operations_per_byte);
-    let batch = traffic.streamed / (c.pcie_gbs * 1e9) + work;
+    let local = rates.gpus.iter().zip(&rates.wires).filter(|(_, wire)| wire.is_none());
+    let fastest = local.map(|(rate, _)| *rate).fold(rates.cpu, f64::max);
+    let done = |active: f64, rate: f64| 2.0 * active * tokens / (rate * c.operations_per_byte);
+    // Weights in system memory come to this machine's GPU; another machine's devices compute what they hold.
+    let remote = rates.gpus.iter().zip(&rates.wires).zip(&traffic.gpus);
+    let remote = remote.filter(|((_, wire), _)| wire.is_some());
+    let (theirs, elsewhere) = remote.fold((0.0, 0.0), |(bytes, seconds), ((rate, _), read)| {
+        (bytes + read, seconds + done(*read, *rate))
+    });
+    let work = done((traffic.active - theirs).max(0.0), fastest) + elsewhere;
+    // A batch crosses a link as often as a token does, with a state for each of its tokens.
+    let wired: f64 = traffic.crossings.iter().map(|crossing| crossing.batch(tokens)).sum();
+    let batch = traffic.streamed / (c.pcie_gbs * 1e9) + work + wired;
     Prediction {
         decode_tps: 1.0 / seconds(rates, traffic),
         prompt_tps: tokens / batch.max(f64::MIN_POSITIVE),
@@ -119,7 +162,7 @@ pub fn predict(rates: &Rates, traffic: &Traffic, ubatch: u64, assumed: bool) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Rates, Traffic, seconds};
+    use super::{Rates, Shape, Traffic, seconds};
 
     /// Bytes that a token reads on CUDA0, CUDA1 and the CPU, blocks with experts on the CPU, measured tokens per second.
     ///
@@ -144,13 +187,15 @@ mod tests {
             bandwidth_gbs: Some(gbs),
             pci: None,
             uuid: None,
+            remote: None,
         }
     }
 
     #[test]
     fn is_within_ten_percent_of_every_measured_speed() {
         let gpus = [gpu(1008.0), gpu(896.0)];
-        let rates = Rates::new(&gpus.iter().collect::<Vec<_>>(), Some(50.0));
+        let shape = Shape { state: 8192.0, logits: 0.0, experts_used: 10.0 };
+        let rates = Rates::new(&gpus.iter().collect::<Vec<_>>(), Some(50.0), shape);
         for (name, [first, second, cpu], visits, measured) in MEASURED {
             let traffic = Traffic {
                 gpus: vec![first, second],

@@ -1,6 +1,7 @@
 //! What stands in a stack file and in the configuration of its nodes.
 
 use super::inlined::Inlined;
+use super::worker::Worker;
 
 /// Seconds that a start takes beside loading the model.
 const MARGIN_S: u32 = 60;
@@ -37,14 +38,12 @@ impl<'a> Stack<'a> {
         let (restart, max_attempts) = match container.restart.as_str() {
             "no" => ("none", None),
             "always" | "unless-stopped" => ("any", None),
+            // A server ends with its worker, however often that is, and both come back.
+            _ if !service.workers.is_empty() => ("any", None),
             policy => ("on-failure", policy.rsplit_once(':').and_then(|(_, n)| n.parse().ok())),
         };
         let mut environment = service.environment.clone();
-        // The node's runtime hands out what this names; the reservation only counts.
-        let visible = "NVIDIA_VISIBLE_DEVICES";
-        if !container.gpus.is_empty() && environment.iter().all(|(name, _)| name != visible) {
-            environment.push((visible.to_owned(), container.gpus.join(",")));
-        }
+        visible(&mut environment, &container.gpus);
         Self {
             service,
             prefix: container.prefix(),
@@ -61,6 +60,18 @@ impl<'a> Stack<'a> {
         }
     }
 
+    /// Whether the network to the workers is to be.
+    pub fn encrypted(&self) -> bool {
+        self.service.workers.iter().any(|worker| worker.encrypt)
+    }
+
+    /// What a worker gets.
+    pub fn worker(worker: &Worker) -> Vec<(String, String)> {
+        let mut environment = worker.environment.clone();
+        visible(&mut environment, worker.gpus.as_deref().unwrap_or_default());
+        environment
+    }
+
     /// The items of the node's `node-generic-resources`.
     pub fn resources(&self) -> Vec<String> {
         let ids = &self.service.container.gpus;
@@ -71,5 +82,13 @@ impl<'a> Stack<'a> {
         } else {
             vec![format!("{RESOURCE}={count}")]
         }
+    }
+}
+
+/// The node's runtime hands out what this names; the reservation only counts.
+fn visible(environment: &mut Vec<(String, String)>, gpus: &[String]) {
+    let name = "NVIDIA_VISIBLE_DEVICES";
+    if !gpus.is_empty() && environment.iter().all(|(known, _)| known != name) {
+        environment.push((name.to_owned(), gpus.join(",")));
     }
 }

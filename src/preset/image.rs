@@ -52,5 +52,7 @@ table! {
         cmake: Vec<String>;
         /// NCCL, for `split_mode = "tensor"`.
         nccl: bool;
+        /// llama.cpp's RPC backend and its worker, which a model needs that is split over hosts; a cluster brings it by itself.
+        rpc: bool;
     }
 }

@@ -76,6 +76,9 @@ table! {
         /// Whole layers per GPU, counted from layer 0 in device order; routed experts of all other layers stay in
         /// system memory. `[13, 6]` becomes the `-ot` that `composegen ot 13 6` prints.
         layers: Vec<u32>, 0 ..= 512;
+        /// RPC workers, each `host:port`, on a private network; a `cluster` names its own. llama.cpp must know them before
+        /// what follows here can name their devices.
+        rpc: Vec<String> => "--rpc";
         /// Tensor placements, each `pattern=buffer`; the first that matches a tensor's name wins.
         override_tensor: Vec<String> => "--override-tensor";
         /// Layers to offload.
@@ -112,7 +115,5 @@ table! {
         lazy_mode: super::context::OnOffAuto => "--lazy-mode";
         /// Memory nodes.
         numa: Numa => "--numa";
-        /// RPC workers, each `host:port`.
-        rpc: Vec<String> => "--rpc";
     }
 }

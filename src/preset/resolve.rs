@@ -9,7 +9,10 @@ use std::rc::Rc;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
+use super::image::Backend;
 use super::{Preset, parse, value};
+use crate::cluster::parse::Described;
+use crate::cluster::{self, Cluster};
 use crate::diagnostic::{Code, Diagnostic, FileId, Location, Sources};
 use crate::hardware::{self, Host};
 use crate::table::{Field, Set};
@@ -21,7 +24,9 @@ pub struct Resolved {
     pub name: String,
     pub file: FileId,
     pub preset: Preset,
+    /// The machine, or all machines of a cluster as llama-server sees them.
     pub host: Option<Rc<Host>>,
+    pub cluster: Option<Rc<Cluster>>,
     /// All files that had a say, the preset first.
     pub inputs: Vec<FileId>,
 }
@@ -42,6 +47,7 @@ pub struct Library<'a> {
     pub findings: Vec<Diagnostic>,
     presets: HashMap<Utf8PathBuf, Option<(FileId, Rc<Preset>)>>,
     hosts: HashMap<Utf8PathBuf, Option<(FileId, Rc<Host>)>>,
+    clusters: HashMap<Utf8PathBuf, Option<Read>>,
     /// By path, so that asking twice finds nothing twice.
     done: HashMap<Utf8PathBuf, Resolved>,
 }
@@ -54,6 +60,7 @@ impl<'a> Library<'a> {
             findings: Vec::new(),
             presets: HashMap::new(),
             hosts: HashMap::new(),
+            clusters: HashMap::new(),
             done: HashMap::new(),
         }
     }
@@ -96,9 +103,13 @@ impl<'a> Library<'a> {
             chain.push(parent_path.clone());
             here = parent_path;
         }
-        let host = self.host(path, &chain, &merged, &mut inputs);
+        let cluster = self.cluster(path, &chain, &merged, &mut inputs);
+        let host = match &cluster {
+            Some(cluster) => Some(Rc::new(seen(cluster, &merged))),
+            None => self.host(path, &chain, &merged, &mut inputs),
+        };
         let name = path.file_stem().unwrap_or_default().to_owned();
-        let resolved = Resolved { name, file, preset: merged, host, inputs };
+        let resolved = Resolved { name, file, preset: merged, host, cluster, inputs };
         self.done.insert(path.clone(), resolved.clone());
         Ok(resolved)
     }
@@ -164,6 +175,76 @@ impl<'a> Library<'a> {
         }
     }
 
+    fn cluster(
+        &mut self,
+        path: &Utf8Path,
+        chain: &[Utf8PathBuf],
+        merged: &Preset,
+        inputs: &mut Vec<FileId>,
+    ) -> Option<Rc<Cluster>> {
+        let name = merged.head.cluster.as_ref()?;
+        let says = self.sources.get(name.at.file).map_or(path, |source| source.path.as_path());
+        let file = named(says, "clusters", &name.value);
+        let beside = chain.first().map(|first| named(first, "clusters", &name.value));
+        let found = match (self.read_cluster(&file), beside) {
+            (Err(_), Some(other)) if other != file => self.read_cluster(&other),
+            (found, _) => found,
+        };
+        match found {
+            Ok(read) => read.map(|(files, cluster)| {
+                inputs.extend(files);
+                cluster
+            }),
+            Err(error) => {
+                self.findings.push(missing("cluster", &file, name, &error));
+                None
+            }
+        }
+    }
+
+    /// A cluster with the machines that it names, and the files that had a say. `Ok(None)` where findings make it
+    /// unusable.
+    pub fn read_cluster(&mut self, path: &Utf8Path) -> io::Result<Option<Read>> {
+        if let Some(known) = self.clusters.get(path) {
+            return Ok(known.clone());
+        }
+        let text = (self.load)(path)?;
+        let file = self.sources.add(path, text);
+        let text = self.sources.get(file).map(|source| source.text.as_str()).unwrap_or_default();
+        let stem = path.file_stem().unwrap_or_default();
+        let described = cluster::parse::parse(file, stem, text, &mut self.findings);
+        let mut files = vec![file];
+        let mut hosts = HashMap::new();
+        let mentioned: Vec<_> = described.iter().flat_map(Described::named).cloned().collect();
+        for name in mentioned {
+            // Machines are described in one place, for presets and for clusters beside them.
+            let dir = path.parent().unwrap_or(Utf8Path::new(""));
+            let places = [
+                named(path, "../hardware", &name.value),
+                named(&dir.join("x"), "hardware", &name.value),
+            ];
+            let [first, second] = &places;
+            let found = match self.read_host(first, &name) {
+                Err(_) => self.read_host(second, &name),
+                found => found,
+            };
+            match found {
+                Ok(Some((file, host))) => {
+                    files.push(file);
+                    hosts.insert(name.value, (*host).clone());
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.findings.push(missing("hardware description", first, &name, &error));
+                }
+            }
+        }
+        let settled = described.and_then(|it| it.settle(|name| hosts.get(name).cloned()));
+        let read = settled.map(|cluster| (files, Rc::new(cluster)));
+        self.clusters.insert(path.to_owned(), read.clone());
+        Ok(read)
+    }
+
     fn read_host(
         &mut self,
         path: &Utf8Path,
@@ -182,6 +263,19 @@ impl<'a> Library<'a> {
         Ok(known)
     }
 }
+
+/// Files that had a say in a cluster, and what came of them.
+pub type Read = (Vec<FileId>, Rc<Cluster>);
+
+/// A cluster as a preset's llama-server sees it.
+fn seen(cluster: &Cluster, preset: &Preset) -> Host {
+    let prefix = or(&preset.container.project, PREFIX);
+    let cuda = value(&preset.image.backend).is_none_or(|backend| *backend == Backend::Cuda);
+    cluster.view(&cluster.endpoints(prefix), cuda)
+}
+
+/// What names of things beyond an output directory begin with where no project is named.
+pub const PREFIX: &str = "llama";
 
 fn missing(what: &str, path: &Utf8Path, name: &Set<String>, error: &io::Error) -> Diagnostic {
     Diagnostic::new(Code::MissingFile, format!("cannot read the {what} `{}`", name.value))

@@ -10,6 +10,7 @@ use crate::plan::knob::{Knob, KnobKind};
 struct Entrypoint<'a> {
     header: &'a [String],
     port: u16,
+    rpc: bool,
     values: Vec<Value<'a>>,
     switches: Vec<Switch<'a>>,
     adding: Vec<Adding<'a>>,
@@ -33,11 +34,17 @@ struct Adding<'a> {
     others: Vec<String>,
 }
 
-/// The whole script. `port` is what the server listens on where PORT says nothing.
+/// The whole script. `port` is what the server listens on where PORT says nothing; with `rpc` it can start workers and
+/// knows how to wait for them.
 ///
 /// # Errors
 /// Where a knob's name or flag is no plain word.
-pub fn entrypoint(header: &[String], knobs: &[Knob], port: u16) -> askama::Result<String> {
+pub fn entrypoint(
+    header: &[String],
+    knobs: &[Knob],
+    port: u16,
+    rpc: bool,
+) -> askama::Result<String> {
     let mut values = Vec::new();
     let mut switches = Vec::new();
     for Knob { env, kind } in knobs {
@@ -55,5 +62,5 @@ pub fn entrypoint(header: &[String], knobs: &[Knob], port: u16) -> askama::Resul
         let mut spellings = knob.adding().into_iter();
         Some(Adding { env: &knob.env, first: spellings.next()?, others: spellings.collect() })
     });
-    Entrypoint { header, port, values, switches, adding: adding.collect() }.render()
+    Entrypoint { header, port, rpc, values, switches, adding: adding.collect() }.render()
 }

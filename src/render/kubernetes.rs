@@ -3,7 +3,8 @@
 use askama::Template;
 
 use super::filter as filters;
-use crate::plan::kubernetes::Manifests;
+use crate::plan::kubernetes::{Manifests, models_gib};
+use crate::plan::worker::{CACHE, INTERVAL_S};
 
 #[derive(Template)]
 #[template(path = "kubernetes/deployment.yaml", escape = "plain")]
@@ -27,6 +28,17 @@ struct Service<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "kubernetes/workers.yaml", escape = "plain")]
+struct Workers<'a> {
+    header: &'a [String],
+    m: &'a Manifests<'a>,
+    ports: Vec<u16>,
+    gib: u32,
+    interval_s: u32,
+    cache: &'static str,
+}
+
+#[derive(Template)]
 #[template(path = "kubernetes/models.yaml", escape = "plain")]
 struct Models<'a> {
     header: &'a [String],
@@ -45,14 +57,27 @@ struct Kustomization<'a> {
 pub(super) fn base(
     header: &[String],
     m: &Manifests<'_>,
-) -> [(&'static str, askama::Result<String>); 4] {
-    let resources = ["configmap.yaml", "deployment.yaml", "service.yaml"];
-    [
+) -> Vec<(&'static str, askama::Result<String>)> {
+    let mut files = vec![
         ("configmap.yaml", ConfigMap { header, m }.render()),
         ("deployment.yaml", Deployment { header, m }.render()),
         ("service.yaml", Service { header, m }.render()),
-        ("kustomization.yaml", kustomization(header, &resources)),
-    ]
+    ];
+    if !m.service.workers.is_empty() {
+        files.push(("workers.yaml", workers(header, m)));
+    }
+    let resources: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let kustomization = kustomization(header, &resources);
+    files.push(("kustomization.yaml", kustomization));
+    files
+}
+
+fn workers(header: &[String], m: &Manifests<'_>) -> askama::Result<String> {
+    let mut ports: Vec<u16> = m.service.workers.iter().map(|worker| worker.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let gib = models_gib(std::slice::from_ref(m.service));
+    Workers { header, m, ports, gib, interval_s: INTERVAL_S, cache: CACHE }.render()
 }
 
 pub(super) fn models(header: &[String], prefix: &str, gib: u32) -> askama::Result<String> {

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::filter as filters;
 use crate::plan::swarm::{RESOURCE, Stack};
+use crate::plan::worker::{CACHE, INTERVAL_S, Worker};
 
 #[derive(Template)]
 #[template(path = "swarm.stack.yml", escape = "plain")]
@@ -12,10 +13,16 @@ struct StackFile<'a> {
     header: &'a [String],
     stack: &'a Stack<'a>,
     resource: &'static str,
+    workers: Vec<(&'a Worker, Vec<(String, String)>)>,
+    interval_s: u32,
+    cache: &'static str,
 }
 
 pub(super) fn stack(header: &[String], stack: &Stack<'_>) -> askama::Result<String> {
-    StackFile { header, stack, resource: RESOURCE }.render()
+    let workers = stack.service.workers.iter();
+    let workers = workers.map(|worker| (worker, Stack::worker(worker))).collect();
+    StackFile { header, stack, resource: RESOURCE, workers, interval_s: INTERVAL_S, cache: CACHE }
+        .render()
 }
 
 /// What a node's daemon must be told; JSON has no comments, so that there is no header.

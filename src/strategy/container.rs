@@ -2,10 +2,10 @@
 
 use serde_json::Value as Json;
 
-use crate::hardware::Host;
+use crate::hardware::{Gpu, Host};
 use crate::preset::container::GpuDriver;
 use crate::preset::image::Backend;
-use crate::preset::resolve::or;
+use crate::preset::resolve::{PREFIX, or};
 use crate::preset::{Preset, value};
 
 /// The user of the image, where the preset names none.
@@ -75,7 +75,7 @@ impl Container {
 
     /// What names of things beyond this directory begin with: of a stack, of units, of objects in a cluster.
     pub fn prefix(&self) -> &str {
-        self.project.as_deref().unwrap_or("llama")
+        self.project.as_deref().unwrap_or(PREFIX)
     }
 
     /// The GPUs as the Container Device Interface names them.
@@ -158,15 +158,16 @@ fn plain(text: &Json) -> String {
 ///
 /// CUDA numbers by speed unless told otherwise; `CUDA_DEVICE_ORDER=PCI_BUS_ID` makes it number by bus. Where the
 /// file's order is another one, the visible devices are listed in it: by UUID, or by their place on the bus.
-fn gpus(host: &Host) -> (Vec<String>, Option<String>) {
-    let uuids: Option<Vec<String>> = host.gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+pub fn gpus(host: &Host) -> (Vec<String>, Option<String>) {
+    let own: Vec<&Gpu> = host.gpus.iter().filter(|gpu| gpu.remote.is_none()).collect();
+    let uuids: Option<Vec<String>> = own.iter().map(|gpu| gpu.uuid.clone()).collect();
     if let Some(uuids) = uuids.filter(|uuids| !uuids.is_empty()) {
         let order = uuids.join(",");
         return (uuids, Some(order));
     }
-    let positions = (0..host.gpus.len()).map(|i| i.to_string()).collect();
+    let positions = (0..own.len()).map(|i| i.to_string()).collect();
     let buses: Option<Vec<String>> =
-        host.gpus.iter().map(|gpu| gpu.pci.as_ref().map(|p| p.to_ascii_lowercase())).collect();
+        own.iter().map(|gpu| gpu.pci.as_ref().map(|p| p.to_ascii_lowercase())).collect();
     let order = buses.and_then(|buses| {
         let mut sorted = buses.clone();
         sorted.sort();

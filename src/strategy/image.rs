@@ -50,7 +50,9 @@ impl Image {
                 runtime_base: reader.word(&table.runtime_base, NAME_HELP).unwrap_or(runtime),
                 build_number: number(&table.build_number),
                 cpu: isa.map_or(CpuKernels::AllVariants, CpuKernels::Isa),
-                rpc: preset.placement.rpc.is_some(),
+                rpc: preset.placement.rpc.is_some()
+                    || preset.head.cluster.is_some()
+                    || value(&table.rpc) == Some(&true),
                 tls: preset.server.ssl_cert_file.is_some(),
                 definitions,
                 port: crate::strategy::PORT,
@@ -113,8 +115,10 @@ fn cuda(preset: &Preset, host: Option<&Host>, reader: &mut Words<'_>) -> Cuda {
     let given = value(&table.compute_capabilities)
         .map(|list| reader.list(&table.compute_capabilities, list, "write it like \"8.9\""));
     let capabilities: Vec<ComputeCapability> = given.unwrap_or_else(|| {
-        host.map(|host| host.gpus.iter().map(|gpu| gpu.compute_capability).collect())
-            .unwrap_or_default()
+        // A worker's processor is among the devices, too.
+        let gpus = host.into_iter().flat_map(|host| &host.gpus);
+        let gpus = gpus.filter(|gpu| gpu.remote.as_ref().is_none_or(|remote| !remote.cpu));
+        gpus.map(|gpu| gpu.compute_capability).collect()
     });
     let added: Vec<FaPair> = value(&table.fa_quants).map_or_else(Vec::new, |list| {
         reader.list_as(

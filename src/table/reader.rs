@@ -42,6 +42,20 @@ impl Reader<'_> {
 
     /// Reads an array of tables (`[[name]]`), which may be absent.
     pub fn tables<T: Table>(&mut self, root: &DeTable<'_>, name: &'static str) -> Vec<T> {
+        let entries = self.entries(root, name);
+        let read = |table: &DeTable<'_>| {
+            self.unknown(table, name, &T::KEYS.iter().map(|k| k.name));
+            T::read(self, table)
+        };
+        entries.into_iter().map(read).collect()
+    }
+
+    /// The entries of an array of tables as they stand, which may be absent.
+    pub fn entries<'t, 'd>(
+        &mut self,
+        root: &'t DeTable<'d>,
+        name: &'static str,
+    ) -> Vec<&'t DeTable<'d>> {
         let Some(value) = root.get(name) else { return Vec::new() };
         let items = value.get_ref().as_array().map(|array| array.iter().collect::<Vec<_>>());
         let tables = items.and_then(|items| {
@@ -57,12 +71,6 @@ impl Reader<'_> {
             return Vec::new();
         };
         tables
-            .into_iter()
-            .map(|table| {
-                self.unknown(table, name, &T::KEYS.iter().map(|k| k.name));
-                T::read(self, table)
-            })
-            .collect()
     }
 
     /// Reads one key. `key` is an option because the declaration walks its own rows.

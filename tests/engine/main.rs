@@ -16,9 +16,11 @@ mod images;
 mod probe;
 mod project;
 mod proxy;
+mod push;
 mod repository;
 mod serving;
 mod strategy;
+mod swarm;
 mod tools;
 mod tune;
 mod words;
@@ -58,6 +60,10 @@ fn main() -> ExitCode {
         let served = [&served, current].concat();
         let ready = engine.ready();
         without_engine += add(&plain, &engine, ready.clone());
+        if engine.host.is_none() {
+            // The registry is on this machine's loopback, as seen from here.
+            without_engine += add(push::CASES, &engine, ready.clone());
+        }
         if let Err(missing) = &ready {
             println!("engine `{}`: {missing}", engine.name);
             without_engine += add(&served, &engine, ready);
@@ -75,6 +81,11 @@ fn main() -> ExitCode {
         println!(
             "skipped: 1 test of clients ({missing}; tests/client/real.py says how to make it)"
         );
+    }
+    let (swarm, missing) = swarm::trials();
+    trials.extend(swarm);
+    if let Some(missing) = missing {
+        println!("skipped: the tests of a Swarm ({missing})");
     }
     if without_engine > 0 {
         println!(

@@ -84,6 +84,8 @@ pub(crate) fn argv(
 ) -> Vec<String> {
     let file = dir.join("argv");
     let mut environment = environment.clone();
+    // Nobody here has the workers' names, and the script would wait for them.
+    environment.remove("WORKERS");
     // The model has to be there; nothing else of the road depends on where.
     let model = dir.join("models").join("any.gguf");
     std::fs::write(&model, "").unwrap();

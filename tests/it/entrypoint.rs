@@ -2,3 +2,4 @@
 
 mod rules;
 pub(crate) mod script;
+mod workers;

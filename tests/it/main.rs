@@ -19,6 +19,7 @@ mod calibration;
 mod chain;
 mod cli;
 mod client;
+mod cluster;
 mod dialects;
 mod entrypoint;
 mod examples;

@@ -31,6 +31,7 @@ fn gpu(total: u64, free: u64, gbs: f64) -> Gpu {
         bandwidth_gbs: Some(gbs),
         pci: None,
         uuid: None,
+        remote: None,
     }
 }
 
@@ -45,6 +46,7 @@ fn placed(model: &Model, gpus: &[Gpu], request: &Request, granularity: Granulari
         model,
         gpus,
         ram_gbs: Some(50.0),
+        ram: None,
         request,
         margin: &margin,
         granularity,
@@ -196,6 +198,7 @@ fn pinned_layers_stay() {
         model: &model,
         gpus: &rig,
         ram_gbs: None,
+        ram: None,
         request: &request,
         margin: &margin,
         granularity: Granularity::Tensor,

@@ -66,6 +66,7 @@ fn gpu(total: u64, free: u64, capability: &str, gbs: f64) -> Gpu {
         bandwidth_gbs: Some(gbs),
         pci: None,
         uuid: None,
+        remote: None,
     }
 }
 
@@ -195,6 +196,7 @@ fn plans_what_was_found_by_hand_within_a_layer_per_card() {
             model: &model,
             gpus: &gpus,
             ram_gbs: Some(50.0),
+            ram: None,
             request: &request,
             margin: &margin,
             granularity: Granularity::Layer,

@@ -1,6 +1,6 @@
 //! The schemas in the repository are those of the types, and every preset names its own in the first line.
 
-use composegen::{hardware, preset};
+use composegen::{cluster, hardware, preset};
 
 use crate::repository::{files, root};
 
@@ -17,6 +17,7 @@ fn current(path: &str, text: &str) {
 fn schemas_are_current() {
     current("presets/schema.json", &preset::schema::text());
     current("presets/hardware/schema.json", &hardware::schema::text());
+    current("presets/clusters/schema.json", &cluster::schema::text());
 }
 
 #[test]
@@ -38,7 +39,9 @@ fn every_preset_names_its_schema() {
     for (dir, line) in [
         ("presets", "#:schema ./schema.json"),
         ("presets/base", "#:schema ../schema.json"),
+        ("presets/split", "#:schema ../schema.json"),
         ("presets/hardware", "#:schema ./schema.json"),
+        ("presets/clusters", "#:schema ./schema.json"),
     ] {
         for path in files(dir, "toml") {
             let text = std::fs::read_to_string(&path).unwrap();

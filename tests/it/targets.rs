@@ -2,4 +2,5 @@
 
 mod kubernetes;
 mod quadlet;
+mod split;
 mod swarm;

@@ -19,6 +19,7 @@ fn gpu(total: u64, free: u64) -> Gpu {
         bandwidth_gbs: None,
         pci: None,
         uuid: None,
+        remote: None,
     }
 }
 

@@ -38,6 +38,12 @@ pub(super) fn ask(
             message: "name the image to ask in --image; without a preset there is none to take"
                 .to_owned(),
         })?;
+    if case.host.gpus.iter().any(|gpu| gpu.remote.is_some()) {
+        return Err(Failure::Usage {
+            message: "an image can be shown the GPUs of one machine, not those of workers"
+                .to_owned(),
+        });
+    }
     let mut placements = vec![("this plan", placement)];
     let neighbours = others.iter().filter(|other| other.is_neighbour());
     placements.extend(neighbours.map(|other| (other.change.as_str(), &other.placement)));

@@ -88,6 +88,16 @@ pub(super) fn text(
         p.prompt_error * 100.0,
         if p.assumed { "; some bandwidths are not known and were assumed" } else { "" }
     ));
+    for crossing in &placement.crossings {
+        lines.push(format!(
+            "  of it to {} ({}): {:.1} KB and {} round trips per token, {:.2} ms",
+            crossing.host,
+            crossing.device,
+            crossing.bytes / 1e3,
+            crossing.round_trips,
+            crossing.seconds * 1e3
+        ));
+    }
     lines.push(String::new());
     let words: Vec<String> = words
         .iter()

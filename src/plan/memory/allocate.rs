@@ -2,10 +2,8 @@
 
 use super::arena::Arena;
 use super::graph::{Graph, Id, Op, Place};
-use super::schedule::{Rig, Scheduled};
-
-const CUDA_ALIGNMENT: u64 = 128;
-const HOST_ALIGNMENT: u64 = 32;
+use super::rig::Rig;
+use super::schedule::Scheduled;
 
 #[derive(Clone, Copy, Default)]
 struct State {
@@ -33,12 +31,11 @@ struct Allocator<'a> {
 
 /// Bytes of the compute buffer of every GPU, then of the host.
 pub(super) fn peaks(graph: &Graph, rig: &Rig, scheduled: &Scheduled) -> Vec<u64> {
-    let gpus = rig.capabilities.iter().map(|_| Arena::new(CUDA_ALIGNMENT));
     let mut allocator = Allocator {
         graph,
         rig,
         states: vec![State::default(); graph.len()],
-        arenas: gpus.chain([Arena::new(HOST_ALIGNMENT)]).collect(),
+        arenas: (0..=rig.host().0).map(|at| Arena::new(rig.alignment(Place(at)))).collect(),
     };
     allocator.run(scheduled);
     allocator.arenas.iter().map(Arena::peak).collect()

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::graph::{Graph, Home, Id, Op, Place, Ty};
-use super::schedule::Rig;
+use super::rig::Rig;
 use super::setup::Setup;
 use crate::gguf::Model;
 use experts::Experts;

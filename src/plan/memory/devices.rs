@@ -4,21 +4,41 @@ use super::graph::Place;
 use super::request::{GpuLayers, Request, SplitMode};
 use crate::hardware::Gpu;
 
+/// What llama.cpp calls the devices in `-dev`, where workers' devices count over all workers: `RPC0`, `RPC1`, `CUDA0`.
+pub fn names(gpus: &[Gpu]) -> Vec<String> {
+    let (mut remote, mut local) = (0_u32, 0_u32);
+    let name = |gpu: &Gpu| {
+        let (kind, count) =
+            if gpu.remote.is_some() { ("RPC", &mut remote) } else { ("CUDA", &mut local) };
+        let name = format!("{kind}{count}");
+        *count += 1;
+        name
+    };
+    gpus.iter().map(name).collect()
+}
+
+/// What it calls their buffers in `-ot`, where a worker's devices count from zero: `RPC0[spare:50052]`, `CUDA0`.
+pub fn buffers(gpus: &[Gpu]) -> Vec<String> {
+    let name = |(gpu, name): (&Gpu, String)| match &gpu.remote {
+        Some(remote) => format!("RPC{}[{}]", remote.index, remote.endpoint),
+        None => name,
+    };
+    gpus.iter().zip(names(gpus)).map(name).collect()
+}
+
 /// The GPUs that llama-server uses, as indices into the host's list.
-pub(super) fn used(gpus: &[Gpu], request: &Request) -> Vec<usize> {
+pub fn used(gpus: &[Gpu], request: &Request) -> Vec<usize> {
     let all: Vec<usize> = match &request.devices {
         None => (0..gpus.len()).collect(),
-        Some(names) => names.iter().filter_map(|name| index(name)).collect(),
+        Some(wanted) => {
+            let names = names(gpus);
+            wanted.iter().filter_map(|name| names.iter().position(|known| known == name)).collect()
+        }
     };
     if request.split_mode == SplitMode::None {
         return all.get(request.main_gpu as usize).copied().into_iter().collect();
     }
     all
-}
-
-/// The number in `CUDA1`.
-pub(super) fn index(name: &str) -> Option<usize> {
-    name.strip_prefix("CUDA")?.parse().ok()
 }
 
 /// Where each block, and behind them the output, is computed.
@@ -62,13 +82,31 @@ pub(super) fn shares(gpus: &[Gpu], used: &[usize], request: &Request) -> Vec<f32
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, assign};
+    use super::{Place, assign, buffers, names};
     use crate::plan::memory::request::{GpuLayers, Request};
 
     fn counts(blocks: usize, shares: &[f32], gpu_layers: GpuLayers) -> Vec<usize> {
         let places = assign(blocks, shares, &Request { gpu_layers, ..Request::default() });
         let count = |place| places.iter().filter(|p| **p == Place(place)).count();
         (0..=u8::try_from(shares.len()).unwrap()).map(count).collect()
+    }
+
+    #[test]
+    fn workers_devices_are_named_twice() {
+        let text = "[[host]]\nname = \"a\"\n[[host.gpu]]\nmemory_mib = 8192\ncompute_capability = \"8.9\"\n\
+             [[host]]\nname = \"b\"\n[host.ram]\ntotal_mib = 8192\n\
+             [[host]]\nname = \"c\"\n[[host.gpu]]\nmemory_mib = 8192\ncompute_capability = \"8.9\"\n\
+             [[host.gpu]]\nmemory_mib = 8192\ncompute_capability = \"8.9\"\n\
+             [[link]]\nbetween = [\"a\", \"b\"]\ngbit = 1\nrtt_ms = 1\n\
+             [[link]]\nbetween = [\"a\", \"c\"]\ngbit = 1\nrtt_ms = 1\n";
+        let mut findings = Vec::new();
+        let file = crate::diagnostic::FileId(0);
+        let described = crate::cluster::parse::parse(file, "x", text, &mut findings).unwrap();
+        let cluster = described.settle(|_| None).unwrap();
+        let gpus = cluster.view(&cluster.endpoints("llama"), true).gpus;
+        assert_eq!(names(&gpus), ["RPC0", "RPC1", "RPC2", "CUDA0"]);
+        let first = ["RPC0[llama-b:50052]", "RPC0[llama-c:50052]", "RPC1[llama-c:50052]"];
+        assert_eq!(buffers(&gpus), [&first[..], &["CUDA0"]].concat());
     }
 
     #[test]

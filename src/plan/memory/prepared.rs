@@ -3,7 +3,6 @@
 //! Weights and caches are sums over tables made once. The compute buffer is simulated once for each kind of
 //! arrangement: how often equal blocks repeat does not change it, so that most placements of a search hit the
 //! table of those already known.
-
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -20,7 +19,8 @@ use super::kinds;
 use super::profile::Addition;
 use super::repeat;
 use super::request::{FlashAttention, GpuLayers, Request, SplitMode};
-use super::schedule::{self, Pins, Rig};
+use super::rig::{Rig, Unit};
+use super::schedule::{self, Pins};
 use super::settle;
 use super::setup::Setup;
 use super::weights::{self, Rules, Weight};
@@ -86,7 +86,7 @@ pub struct Prepared<'a> {
     kinds: Vec<u64>,
     /// The tensors of each block; behind them, those outside of the blocks.
     members: Vec<Vec<usize>>,
-    /// The tied embedding's place in the list of tensors.
+    /// Where the tied embedding is in that list.
     tied: Option<usize>,
     /// What the build takes beyond the modelled one.
     addition: Option<&'static Addition>,
@@ -120,9 +120,8 @@ impl<'a> Prepared<'a> {
             }
         };
         let used = devices::used(gpus, request);
-        let capabilities =
-            used.iter().filter_map(|i| gpus.get(*i)).map(|gpu| gpu.compute_capability).collect();
-        let rig = Rig { capabilities, op_offload: request.op_offload, copies: 1 };
+        let units = used.iter().filter_map(|i| gpus.get(*i)).map(Unit::of).collect();
+        let rig = Rig { units, op_offload: request.op_offload, copies: 1 };
         let weights = weights::survey(model, &rig);
         let tied = model
             .tied_embeddings()
@@ -152,10 +151,10 @@ impl<'a> Prepared<'a> {
 
     /// What the flags themselves amount to.
     pub fn requested(&self) -> Result<Trial, EstimateError> {
-        let rules = Rules::new(self.request, &self.used)?;
+        let rules = Rules::new(self.request, self.gpus, &self.used)?;
         let shares = devices::shares(self.gpus, &self.used, self.request);
         let places = devices::assign(self.model.block_count as usize, &shares, self.request);
-        let homes = weights::homes(self.model, &self.weights, &places, &rules, self.rig.host())?;
+        let homes = weights::homes(self.model, &self.weights, &places, &rules, &self.rig)?;
         Ok(self.trial(&places, &homes, !rules.is_empty()))
     }
 
@@ -165,8 +164,7 @@ impl<'a> Prepared<'a> {
         let shares: Vec<f32> = counts.iter().map(|count| *count as f32).collect();
         let request = Request { gpu_layers: GpuLayers::All, ..self.request.clone() };
         let places = devices::assign(self.model.block_count as usize, &shares, &request);
-        let host = self.rig.host();
-        let homes: Vec<_> = self.weights.iter().map(|w| w.home(&places, host)).collect();
+        let homes: Vec<_> = self.weights.iter().map(|w| w.home(&places, &self.rig)).collect();
         self.trial(&places, &homes, false)
     }
 
@@ -194,12 +192,14 @@ impl<'a> Prepared<'a> {
 
     /// Bytes of one tensor where it would lie.
     pub fn tensor_bytes(&self, tensor: usize, spot: Spot) -> Bytes {
-        Bytes(self.weights.get(tensor).map_or(0, |weight| weight.bytes(spot != Spot::Host)))
+        let bytes = |weight: &Weight| weight.bytes(self.place(spot), &self.rig);
+        Bytes(self.weights.get(tensor).map_or(0, bytes))
     }
 
     /// Bytes of a block's attention cache and recurrent state.
     pub fn context_bytes(&self, layer: usize) -> Bytes {
-        Bytes(cache::block(self.model, &self.setup, layer, self.request.kv_offload))
+        let on_cuda = self.request.kv_offload && self.rig.is_cuda(Place(0));
+        Bytes(cache::block(self.model, &self.setup, layer, on_cuda))
     }
 
     /// What every GPU in use, and behind them the host, will hold.
@@ -212,8 +212,9 @@ impl<'a> Prepared<'a> {
         let (usage, flash_attn) = self.run(trial)?;
         let (host, devices) =
             usage.split_last().map_or((Usage::default(), &[][..]), |(a, b)| (*a, b));
+        let names = devices::buffers(self.gpus);
         let devices = self.used.iter().zip(devices).map(|(gpu, usage)| DeviceMemory {
-            name: format!("CUDA{gpu}"),
+            name: names.get(*gpu).cloned().unwrap_or_default(),
             model: usage.model,
             context: usage.context,
             compute: usage.compute,
@@ -233,13 +234,13 @@ impl<'a> Prepared<'a> {
         let homes: Vec<Option<Place>> =
             trial.tensors.iter().map(|spot| spot.map(|spot| self.place(spot))).collect();
         let trunk = layers.get(..self.model.trunk() as usize).unwrap_or_default();
-        let mut model = weights::bytes(&self.weights, &homes, trunk, host);
+        let mut model = weights::bytes(&self.weights, &homes, trunk, &self.rig);
         let tied_output = self.tied_output(&homes, output);
         if let Some(tied) = self.tied
             && homes.get(tied).copied().flatten() != Some(tied_output)
             && let Some(sum) = model.get_mut(usize::from(tied_output.0))
         {
-            *sum += self.weights.get(tied).map_or(0, |weight| weight.bytes(tied_output != host));
+            *sum += self.weights.get(tied).map_or(0, |weight| weight.bytes(tied_output, &self.rig));
         }
         let full_offload = !layers.contains(&host) && output != host;
         let setup = Setup { full_offload, layers, tied_output, ..self.setup.clone() };
@@ -289,7 +290,7 @@ impl<'a> Prepared<'a> {
         }
         let mut compute = self.simulate(setup, rig, homes, &layers)?;
         // Batches in flight keep the inputs of every split, so that these must not be left out.
-        if rig.copies > 1 && compute.1 > rig.capabilities.len() + 1 && layers.len() < keys.len() {
+        if rig.copies > 1 && compute.1 > rig.units.len() + 1 && layers.len() < keys.len() {
             layers = (0..keys.len()).collect();
             compute = self.simulate(setup, rig, homes, &layers)?;
             return Ok(compute.0);

@@ -3,41 +3,7 @@
 use super::cuda;
 use super::fuse;
 use super::graph::{Graph, Home, Id, Op, Place, Sources, Tensor};
-use crate::hardware::ComputeCapability;
-
-/// How the scheduler was set up.
-#[derive(Clone, Debug)]
-pub(super) struct Rig {
-    /// One per GPU, in device order.
-    pub(super) capabilities: Vec<ComputeCapability>,
-    /// Whether large batches of host-resident weights go to a GPU (`--op-offload`).
-    pub(super) op_offload: bool,
-    /// How many batches are in flight: four with pipeline parallelism, else one.
-    pub(super) copies: usize,
-}
-
-impl Rig {
-    pub(super) fn host(&self) -> Place {
-        Place(u8::try_from(self.capabilities.len()).unwrap_or(u8::MAX))
-    }
-
-    fn gpus(&self) -> impl Iterator<Item = (Place, ComputeCapability)> + '_ {
-        (0u8..).map(Place).zip(self.capabilities.iter().copied())
-    }
-
-    pub(super) fn supports(&self, graph: &Graph, id: Id, place: Place) -> bool {
-        self.capabilities
-            .get(usize::from(place.0))
-            .is_none_or(|capability| cuda::supports(graph, id, place, *capability))
-    }
-
-    pub(super) fn bytes(&self, graph: &Graph, id: Id, place: Place) -> u64 {
-        match self.capabilities.get(usize::from(place.0)) {
-            Some(capability) => cuda::bytes(graph, id, *capability),
-            None => graph[id].bytes(),
-        }
-    }
-}
+use super::rig::Rig;
 
 /// Consecutive nodes on one backend, and what has to be copied there first.
 struct Split {
@@ -60,7 +26,7 @@ pub(super) fn schedule(graph: &mut Graph, rig: &Rig) -> Scheduled {
     let splits = split(graph, rig, &places, &mut copies);
     let keep: Vec<_> = splits
         .iter()
-        .filter(|split| split.place != rig.host())
+        .filter(|split| split.place != rig.host() && !rig.is_remote(split.place))
         .flat_map(|split| fuse::optimize(graph, split.nodes.clone(), &uses))
         .collect();
     listing(graph, rig, &places, &splits, &mut copies, &keep)
@@ -93,7 +59,7 @@ fn preferred(graph: &Graph, rig: &Rig, id: Id) -> Option<Place> {
         tensor.src.iter().find(|source| matches!(graph[*source].home, Some(Home::Weight(_))))?;
     let place = of_buffer(graph, rig, weight, id)?;
     if rig.op_offload && place == rig.host() && cuda::offloads(tensor) {
-        let taker = rig.gpus().find(|(gpu, _)| rig.supports(graph, id, *gpu));
+        let taker = rig.gpus().find(|(gpu, unit)| !unit.remote && rig.supports(graph, id, *gpu));
         if let Some((gpu, _)) = taker {
             return Some(gpu);
         }
@@ -227,7 +193,7 @@ struct Copies {
 
 impl Copies {
     fn new(tensors: usize, rig: &Rig) -> Self {
-        let backends = rig.capabilities.len() + 1;
+        let backends = rig.units.len() + 1;
         Self { first: vec![None; tensors * backends], backends, each: rig.copies }
     }
 

@@ -9,8 +9,9 @@ use super::cuda;
 use super::devices;
 use super::graph::{Graph, Home, Id, Op, Place, Ty};
 use super::request::Request;
-use super::schedule::Rig;
+use super::rig::Rig;
 use crate::gguf::{DType, Model, Role, Tensor};
+use crate::hardware::Gpu;
 
 const CUDA_ALIGNMENT: u64 = 128;
 const HOST_ALIGNMENT: u64 = 32;
@@ -21,7 +22,12 @@ pub(super) struct Rules(Vec<(Regex, Result<Place, String>)>);
 
 impl Rules {
     /// `used` are the GPUs in use, as indices into the host's list.
-    pub(super) fn new(request: &Request, used: &[usize]) -> Result<Self, EstimateError> {
+    pub(super) fn new(
+        request: &Request,
+        gpus: &[Gpu],
+        used: &[usize],
+    ) -> Result<Self, EstimateError> {
+        let names = devices::buffers(gpus);
         let host = Place(u8::try_from(used.len()).unwrap_or(u8::MAX));
         let rules = request.overrides.iter().map(|rule| {
             let pattern = Regex::new(&rule.pattern)
@@ -29,7 +35,9 @@ impl Rules {
             let place = if rule.target == "CPU" {
                 Ok(host)
             } else {
-                let gpu = devices::index(&rule.target)
+                let gpu = names
+                    .iter()
+                    .position(|name| *name == rule.target)
                     .ok_or_else(|| EstimateError::Target { target: rule.target.clone() })?;
                 let place = used.iter().position(|used| *used == gpu);
                 let place = place.and_then(|place| u8::try_from(place).ok()).map(Place);
@@ -52,15 +60,15 @@ impl Rules {
 /// What there is to know of a tensor before it is placed.
 #[derive(Clone, Debug)]
 pub(super) struct Weight {
-    /// Bytes in a GPU's buffer and in the host's, padding and alignment included.
-    pub(super) on_gpu: u64,
-    pub(super) on_host: u64,
+    /// Bytes in a buffer of CUDA's and in a processor's, padding and alignment included.
+    on_cuda: u64,
+    on_cpu: u64,
     pub(super) loaded: bool,
     /// Whether every device with blocks holds a copy.
     pub(super) everywhere: bool,
     pub(super) belongs: Belongs,
-    /// Whether a GPU can run the operation it is used with.
-    pub(super) gpu_runs: bool,
+    /// Whether a GPU of this machine can run the operation it is used with; a worker always says that it can.
+    gpu_runs: bool,
 }
 
 /// Which device a tensor goes to without a rule.
@@ -71,20 +79,19 @@ pub(super) enum Belongs {
     Output,
 }
 
-/// The tensors of a model; `capability` is that of the least GPU.
+/// The tensors of a model.
 pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
-    let probe = Place(0);
+    let probe = (0..rig.host().0).map(Place).find(|place| !rig.is_remote(*place));
     // Most blocks have tensors like those of the block before.
     let mut known: HashMap<(Op, DType, &[u64]), bool> = HashMap::new();
     let on_gpus = model.tensors.iter().map(|tensor| {
         let op = operation(tensor);
         let kind = (op, tensor.dtype, tensor.dims.as_slice());
-        rig.capabilities.is_empty()
-            || *known.entry(kind).or_insert_with(|| runs(tensor, op, probe, rig))
+        probe.is_none_or(|probe| *known.entry(kind).or_insert_with(|| runs(tensor, op, probe, rig)))
     });
     let of = |(tensor, gpu_runs): (&Tensor, bool)| Weight {
-        on_gpu: size(tensor, true),
-        on_host: size(tensor, false),
+        on_cuda: size(tensor, true),
+        on_cpu: size(tensor, false),
         loaded: !model.is_nextn(tensor),
         everywhere: is_everywhere(tensor),
         belongs: match tensor.layer {
@@ -108,7 +115,7 @@ pub(super) fn survey(model: &Model, rig: &Rig) -> Vec<Weight> {
 
 impl Weight {
     /// Where the tensor goes without a rule: `layers` has a place for every block and, last, the output.
-    pub(super) fn home(&self, layers: &[Place], host: Place) -> Option<Place> {
+    pub(super) fn home(&self, layers: &[Place], rig: &Rig) -> Option<Place> {
         if !self.loaded {
             return None;
         }
@@ -117,11 +124,12 @@ impl Weight {
             Belongs::Block(il) => layers.get(il),
             Belongs::Output => layers.last(),
         };
-        Some(place.copied().filter(|_| self.gpu_runs).unwrap_or(host))
+        let runs = |place: &Place| self.gpu_runs || rig.is_remote(*place);
+        Some(place.copied().filter(runs).unwrap_or(rig.host()))
     }
 
-    pub(super) const fn bytes(&self, on_gpu: bool) -> u64 {
-        if on_gpu { self.on_gpu } else { self.on_host }
+    pub(super) fn bytes(&self, place: Place, rig: &Rig) -> u64 {
+        if rig.is_cuda(place) { self.on_cuda } else { self.on_cpu }
     }
 }
 
@@ -131,7 +139,7 @@ pub(super) fn homes(
     weights: &[Weight],
     layers: &[Place],
     rules: &Rules,
-    host: Place,
+    rig: &Rig,
 ) -> Result<Vec<Option<Place>>, EstimateError> {
     let each = model.tensors.iter().zip(weights);
     each.map(|(tensor, weight)| match rules.find(&tensor.name) {
@@ -139,7 +147,7 @@ pub(super) fn homes(
         Some(Err(target)) if weight.loaded => {
             Err(EstimateError::Unused { target: target.clone(), tensor: tensor.name.clone() })
         }
-        _ => Ok(weight.home(layers, host)),
+        _ => Ok(weight.home(layers, rig)),
     })
     .collect()
 }
@@ -149,12 +157,13 @@ pub(super) fn bytes(
     weights: &[Weight],
     homes: &[Option<Place>],
     trunk: &[Place],
-    host: Place,
+    rig: &Rig,
 ) -> Vec<u64> {
+    let host = rig.host();
     let mut bytes = vec![0; usize::from(host.0) + 1];
     let mut add = |weight: &Weight, place: Place| {
         if let Some(sum) = bytes.get_mut(usize::from(place.0)) {
-            *sum += weight.bytes(place != host);
+            *sum += weight.bytes(place, rig);
         }
     };
     for (weight, home) in weights.iter().zip(homes) {
@@ -245,9 +254,9 @@ fn probe(graph: &mut Graph, op: Op, weight: Id) -> Id {
 }
 
 /// The bytes of one tensor in a buffer, padding and alignment included.
-fn size(tensor: &Tensor, on_gpu: bool) -> u64 {
+fn size(tensor: &Tensor, on_cuda: bool) -> u64 {
     let Some(layout) = tensor.dtype.layout() else { return tensor.bytes.0 };
-    if !on_gpu {
+    if !on_cuda {
         return tensor.bytes.0.next_multiple_of(HOST_ALIGNMENT);
     }
     let size = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);

@@ -1,7 +1,8 @@
 //! What a placement costs: seconds per token, as prefix sums over the blocks.
 
 use super::block::{Block, Piece};
-use crate::plan::speed::{CONSTANTS, Rates, Traffic};
+use super::search::{Run, Solution};
+use crate::plan::speed::{CONSTANTS, Load, Rates, Traffic, Wire};
 
 /// Sums over the blocks before each index.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(super) struct Goal {
     away: Vec<f64>,
     /// Seconds of whole blocks on the CPU.
     whole: Vec<f64>,
+    /// Blocks with experts that may be moved.
+    movable: Vec<f64>,
     /// Per device and block: the parts of a block's experts that may stay, the most saving first.
     parts: Vec<Vec<Vec<Part>>>,
     most: Vec<f64>,
@@ -81,6 +84,7 @@ impl Goal {
             experts_read: sums(blocks, Block::experts_read),
             away: sums(blocks, away),
             whole: sums(blocks, |block| (block.read + block.experts_read()) / cpu),
+            movable: sums(blocks, |block| if block.pieces.is_empty() { 0.0 } else { 1.0 }),
             rates,
         }
     }
@@ -88,13 +92,34 @@ impl Goal {
     /// Seconds of a run of blocks on a device whose experts are all on the CPU, the way to the device included.
     pub(super) fn slice(&self, device: usize, from: usize, to: usize) -> f64 {
         let rate = self.rates.gpus.get(device).copied().unwrap_or(self.rates.cpu);
-        between(&self.read, from, to) / rate + between(&self.away, from, to) + CONSTANTS.hop_seconds
+        let output = self.rates.wire(device).filter(|_| to + 1 == self.read.len());
+        between(&self.read, from, to) / rate
+            + between(&self.away, from, to)
+            + self.interruptions(device, from, to)
+            + self.rates.hop(device)
+            + output.map_or(0.0, |wire| wire.seconds(wire.output()))
+    }
+
+    /// What it adds that the experts of a remote device's blocks are on this machine's CPU.
+    fn interruptions(&self, device: usize, from: usize, to: usize) -> f64 {
+        let wire = self.rates.wire(device);
+        wire.map_or(0.0, |wire| wire.seconds(wire.interruptions(between(&self.movable, from, to))))
     }
 
     /// What it saves to have the experts of these blocks on the device.
     pub(super) fn gain(&self, device: usize, from: usize, to: usize) -> f64 {
         let rate = self.rates.gpus.get(device).copied().unwrap_or(self.rates.cpu);
-        between(&self.away, from, to) - between(&self.experts_read, from, to) / rate
+        between(&self.away, from, to) + self.interruptions(device, from, to)
+            - between(&self.experts_read, from, to) / rate
+    }
+
+    /// What it saves to have a block's experts on another machine's device instead of on this one's CPU.
+    pub(super) fn guest_gain(&self, device: usize, block: usize) -> f64 {
+        let Some(wire) = self.rates.wire(device) else { return f64::NEG_INFINITY };
+        let rate = self.rates.gpus.get(device).copied().unwrap_or(self.rates.cpu);
+        between(&self.away, block, block + 1)
+            - between(&self.experts_read, block, block + 1) / rate
+            - wire.seconds(wire.experts(1.0))
     }
 
     /// Seconds of the first blocks on the CPU.
@@ -121,8 +146,19 @@ impl Goal {
         self.most.get(device).copied().unwrap_or(0.0)
     }
 
-    /// What a token reads where.
-    pub(super) fn traffic(&self, blocks: &[Block], solution: &super::search::Solution) -> Traffic {
+    /// What a token reads where, and what it sends over links. `names` has a host and a device for each device in use.
+    pub(super) fn traffic(
+        &self,
+        blocks: &[Block],
+        solution: &Solution,
+        names: &[(String, String)],
+    ) -> Traffic {
+        let mut loads = vec![Load::default(); self.rates.gpus.len()];
+        let add = |loads: &mut [Load], device: usize, load: fn(Wire, f64) -> Load| {
+            if let (Some(wire), Some(sum)) = (self.rates.wire(device), loads.get_mut(device)) {
+                *sum = *sum + load(wire, 1.0);
+            }
+        };
         let mut traffic = Traffic {
             gpus: vec![0.0; self.rates.gpus.len()],
             blocks: u32::try_from(blocks.len().saturating_sub(1)).unwrap_or(u32::MAX),
@@ -140,13 +176,14 @@ impl Goal {
                 continue;
             };
             let mut here = block.read;
-            let mut away = false;
+            let (mut away, mut guest) = (false, None);
             for (i, piece) in block.pieces.iter().enumerate() {
                 if let Some(home) = solution.home(device, index, i) {
                     if home == device {
                         here += piece.read;
                     } else if let Some(sum) = traffic.gpus.get_mut(home) {
                         *sum += piece.read;
+                        guest = Some(home).filter(|_| solution.guest(index).is_some());
                     }
                 } else {
                     away = true;
@@ -159,9 +196,30 @@ impl Goal {
             }
             if away || block.pinned_read > 0.0 {
                 traffic.visits += 1.0;
+                add(&mut loads, device, Wire::interruptions);
+            }
+            if let Some(home) = guest {
+                add(&mut loads, home, Wire::experts);
             }
         }
-        let devices = solution.slices.iter().filter(|slice| slice.from < slice.to).count();
+        for (device, slice) in solution.slices.iter().enumerate() {
+            if slice.from < slice.to {
+                add(&mut loads, device, Wire::run);
+            }
+            if slice.from < slice.to && slice.to == blocks.len() {
+                add(&mut loads, device, |wire, _| wire.output());
+            }
+        }
+        let crossing = |(device, load): (usize, &Load)| {
+            let wire = self.rates.wire(device).filter(|_| *load != Load::default())?;
+            let (host, name) = names.get(device).cloned().unwrap_or_default();
+            Some(wire.crossing(&host, &name, *load))
+        };
+        traffic.crossings = loads.iter().enumerate().filter_map(crossing).collect();
+        let local = |(device, slice): &(usize, &Run)| {
+            slice.from < slice.to && self.rates.wire(*device).is_none()
+        };
+        let devices = solution.slices.iter().enumerate().filter(local).count();
         let spills = solution.slices.iter().filter(|slice| slice.spill.is_some()).count();
         traffic.hops = u32::try_from(devices + 2 * spills).unwrap_or(u32::MAX);
         traffic

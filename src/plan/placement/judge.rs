@@ -96,16 +96,32 @@ pub(super) struct Judged {
     pub(super) over: u64,
 }
 
-pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
+/// How other machines' devices are used, where there are some.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Way {
+    /// They hold experts alone.
+    pub(super) guests: bool,
+    /// As little as can be is left to this machine's processor, whatever it costs.
+    pub(super) sparing: bool,
+}
+
+/// How much slower the processor is made to look where it is to be spared.
+const SPARING: f64 = 1e4;
+
+pub(super) fn settle(task: &Task<'_>, way: Way) -> Result<Placement, EstimateError> {
     let prepared = Prepared::new(task.model, task.gpus, task.request)?;
     let blocks = blocks(task.model, task.request, &prepared)?;
     let desk = Desk { task, prepared: &prepared, claimed: claimed(task, &prepared)? };
     let used = task.used();
     let gpus: Vec<&Gpu> = used.iter().filter_map(|i| task.gpus.get(*i)).collect();
-    let goal = Goal::new(&blocks, Rates::new(&gpus, task.ram_gbs));
+    let rates = Rates::new(&gpus, task.ram_gbs, speed::Shape::of(task.model));
+    let sought =
+        Rates { cpu: if way.sparing { rates.cpu / SPARING } else { rates.cpu }, ..rates.clone() };
+    let (goal, sought) = (Goal::new(&blocks, rates), Goal::new(&blocks, sought));
     let mut search = Search {
         blocks: &blocks,
-        goal: &goal,
+        goal: &sought,
+        guests: way.guests,
         granularity: task.granularity,
         layers: task.layers,
         shape: Shape::Any,
@@ -113,7 +129,12 @@ pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
     let (best, mut estimates) = rounds(&desk, &search, &gpus, None)?;
     let Some(mut best) = best else {
         // Not even an empty GPU has room for a pin; show what was asked for on no GPU at all.
-        let none = Solution { start: blocks.len(), slices: Vec::new(), seconds: f64::INFINITY };
+        let none = Solution {
+            start: blocks.len(),
+            slices: Vec::new(),
+            guests: Vec::new(),
+            seconds: f64::INFINITY,
+        };
         let mut judged = judge(&desk, &blocks, &goal, none)?;
         judged.fits &= task.layers.iter().all(Option::is_none);
         return Ok(finish(task, &blocks, &goal, judged, estimates + 1));
@@ -121,8 +142,8 @@ pub(super) fn settle(task: &Task<'_>) -> Result<Placement, EstimateError> {
     let away = best.rules.iter().any(|rule| !rule.layers.is_empty());
     if away && task.layers.is_empty() {
         let inside = best.solution.slices.iter().any(|run| run.window.0 > run.from);
-        let mixed =
-            best.solution.slices.first().is_some_and(|run| run.window != (run.from, run.to));
+        let first = goal.rates.first_local().and_then(|at| best.solution.slices.get(at));
+        let mixed = first.is_some_and(|run| run.window != (run.from, run.to));
         let shapes = [
             Some(Shape::Front).filter(|_| inside),
             Some(Shape::Pure).filter(|_| mixed && gpus.len() > 1),
@@ -216,7 +237,10 @@ fn finish(
     judged: Judged,
     estimates: u32,
 ) -> Placement {
-    let traffic = goal.traffic(blocks, &judged.solution);
+    let hosts = task.used().into_iter().filter_map(|at| task.gpus.get(at));
+    let hosts = hosts.map(|gpu| gpu.remote.as_ref().map(|remote| remote.host.clone()));
+    let devices = hosts.map(Option::unwrap_or_default).zip(task.buffers()).collect::<Vec<_>>();
+    let traffic = goal.traffic(blocks, &judged.solution, &devices);
     let assumed = task.ram_gbs.is_none() || task.gpus.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
     let names: Vec<String> = judged.estimate.devices.iter().map(|d| d.name.clone()).collect();
     let experts: u64 = blocks.iter().map(Block::experts).sum();
@@ -228,6 +252,7 @@ fn finish(
         slices: rules::slices(blocks, &judged.solution, &names),
         fits: judged.fits,
         prediction: speed::predict(&goal.rates, &traffic, task.request.ubatch_size, assumed),
+        crossings: traffic.crossings,
         experts_placed: Bytes(experts.saturating_sub(away + before)),
         experts: Bytes(experts),
         notes: Vec::new(),

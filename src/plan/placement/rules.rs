@@ -29,9 +29,11 @@ fn number(n: usize) -> u32 {
 }
 
 /// The rules that bring what the solution leaves out to the CPU, and what a device spills to the next one.
-pub(super) fn rules(blocks: &[Block], solution: &Solution, used: &[usize]) -> Vec<Rule> {
-    // Runs of blocks whose experts leave as a whole; blocks without experts may lie between.
-    let mut ranges: Vec<(usize, usize)> = Vec::new();
+pub(super) fn rules(blocks: &[Block], solution: &Solution, buffers: &[String]) -> Vec<Rule> {
+    let buffer = |device: usize| buffers.get(device).cloned().unwrap_or_default();
+    // Runs of blocks whose experts leave as a whole, and for which device if not the CPU; blocks without experts may
+    // lie between.
+    let mut ranges: Vec<(usize, usize, Option<usize>)> = Vec::new();
     let mut partial = Vec::new();
     let mut broken = true;
     for (at, block) in blocks.iter().enumerate().skip(solution.start) {
@@ -39,12 +41,13 @@ pub(super) fn rules(blocks: &[Block], solution: &Solution, used: &[usize]) -> Ve
             continue;
         }
         let device = solution.slices.iter().position(|run| (run.from..run.to).contains(&at));
+        let guest = solution.guest(at);
         let kept = |i: usize| device.is_some_and(|device| solution.keeps(device, at, i));
         let away = (0..block.pieces.len()).filter(|i| !kept(*i)).count();
         if away == block.pieces.len() {
             match ranges.last_mut() {
-                Some(last) if !broken => last.1 = at,
-                _ => ranges.push((at, at)),
+                Some(last) if !broken && last.2 == guest => last.1 = at,
+                _ => ranges.push((at, at, guest)),
             }
             broken = false;
             continue;
@@ -61,7 +64,7 @@ pub(super) fn rules(blocks: &[Block], solution: &Solution, used: &[usize]) -> Ve
         (layers, bytes)
     };
     let mut rules = Vec::new();
-    for (run, next) in solution.slices.iter().zip(used.iter().skip(1)) {
+    for (run, next) in solution.slices.iter().zip(buffers.iter().skip(1)) {
         let Some((at, mask, bytes)) = run.spill else { continue };
         let pieces = blocks.get(at).map(|block| block.pieces.as_slice()).unwrap_or_default();
         let spilled = pieces.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
@@ -71,7 +74,7 @@ pub(super) fn rules(blocks: &[Block], solution: &Solution, used: &[usize]) -> Ve
                 layers_regex(number(at)..=number(at)),
                 &format!("({})", kinds.join("|")),
             ),
-            buffer: format!("CUDA{next}"),
+            buffer: next.clone(),
             layers: vec![number(at)],
             bytes: Bytes(bytes),
         });
@@ -91,31 +94,31 @@ pub(super) fn rules(blocks: &[Block], solution: &Solution, used: &[usize]) -> Ve
             bytes: Bytes(bytes.iter().sum()),
         });
     }
-    if ranges.len() > RANGES {
-        let (mut layers, mut bytes) = (Vec::new(), 0);
-        for (from, to) in &ranges {
-            let (some, more) = movable(*from, *to);
-            layers.extend(some.into_iter().map(number));
-            bytes += more;
-        }
-        let regex = layer_set_regex(layers.iter().copied());
-        rules.push(rule(pattern(regex, EVERY_KIND), layers, bytes));
-    } else {
-        for (from, to) in ranges {
-            let (layers, bytes) = movable(from, to);
-            let regex = layers_regex(number(from)..=number(to));
-            rules.push(rule(
-                pattern(regex, EVERY_KIND),
-                layers.into_iter().map(number).collect(),
-                bytes,
-            ));
+    let mut homes: Vec<Option<usize>> = ranges.iter().map(|(_, _, home)| *home).collect();
+    homes.sort_unstable();
+    homes.dedup();
+    for home in homes {
+        let of = |range: &&(usize, usize, Option<usize>)| range.2 == home;
+        let buffer = || home.map_or_else(|| "CPU".to_owned(), buffer);
+        if ranges.iter().filter(of).count() > RANGES {
+            let (mut layers, mut bytes) = (Vec::new(), 0);
+            for (from, to, _) in ranges.iter().filter(of) {
+                let (some, more) = movable(*from, *to);
+                layers.extend(some.into_iter().map(number));
+                bytes += more;
+            }
+            let pattern = pattern(layer_set_regex(layers.iter().copied()), EVERY_KIND);
+            rules.push(Rule { pattern, buffer: buffer(), layers, bytes: Bytes(bytes) });
+        } else {
+            for (from, to, _) in ranges.iter().filter(of) {
+                let (layers, bytes) = movable(*from, *to);
+                let layers = layers.into_iter().map(number).collect();
+                let pattern = pattern(layers_regex(number(*from)..=number(*to)), EVERY_KIND);
+                rules.push(Rule { pattern, buffer: buffer(), layers, bytes: Bytes(bytes) });
+            }
         }
     }
     rules
-}
-
-fn rule(pattern: String, layers: Vec<u32>, bytes: u64) -> Rule {
-    Rule { pattern, buffer: "CPU".to_owned(), layers, bytes: Bytes(bytes) }
 }
 
 /// `blk\.(19|20)\.ffn_(up|gate)_(ch|)exps`.
@@ -129,7 +132,7 @@ pub(super) fn request(
     blocks: &[Block],
     solution: &Solution,
 ) -> (Request, Vec<u32>, Vec<Rule>) {
-    let rules = rules(blocks, solution, &task.used());
+    let rules = rules(blocks, solution, &task.buffers());
     let split: Vec<u32> = solution.slices.iter().map(|run| number(run.to - run.from)).collect();
     let mut request = task.request.clone();
     request.gpu_layers = if solution.start == 0 {

@@ -29,10 +29,17 @@ pub(super) struct Solution {
     /// Blocks before it are on the CPU.
     pub(super) start: usize,
     pub(super) slices: Vec<Run>,
+    /// Blocks whose experts are on another machine's device, which has nothing else of them: block and device.
+    pub(super) guests: Vec<(usize, usize)>,
     pub(super) seconds: f64,
 }
 
 impl Solution {
+    /// The device that has a block's experts and nothing else of it.
+    pub(super) fn guest(&self, block: usize) -> Option<usize> {
+        self.guests.iter().find(|(at, _)| *at == block).map(|(_, device)| *device)
+    }
+
     /// Whether the piece of the block is on the device.
     pub(super) fn keeps(&self, device: usize, block: usize, piece: usize) -> bool {
         self.slices.get(device).is_some_and(|run| {
@@ -43,6 +50,9 @@ impl Solution {
 
     /// The device on which the piece of a device's block lies; none is the CPU.
     pub(super) fn home(&self, device: usize, block: usize, piece: usize) -> Option<usize> {
+        if let Some(guest) = self.guest(block) {
+            return Some(guest);
+        }
         let spill = self.slices.get(device).and_then(|run| run.spill);
         match spill {
             Some((at, mask, _)) if at == block && mask >> piece & 1 == 1 => Some(device + 1),
@@ -62,8 +72,10 @@ impl Solution {
             self.slices.get(device).and_then(|run| run.spill).map_or(0, |(_, _, bytes)| bytes)
         };
         let received = device.checked_sub(1).map_or(0, spilled);
+        let guests = self.guests.iter().filter(|(_, at)| *at == device);
         let held = goal.fixed(run.from, run.to)
             + goal.experts(run.window.0, run.window.1)
+            + guests.map(|(block, _)| goal.experts(*block, block + 1)).sum::<u64>()
             + partial.unwrap_or(0);
         // What lies on the next device is a part of the experts held, so it is taken off last.
         (held + received).saturating_sub(spilled(device))
@@ -79,6 +91,8 @@ pub(super) struct Search<'a> {
     /// Blocks with experts per device, where fixed.
     pub(super) layers: &'a [Option<u32>],
     pub(super) shape: Shape,
+    /// Other machines' devices hold experts of blocks that are computed here, and no blocks.
+    pub(super) guests: bool,
 }
 
 /// What kinds of placements are looked at. Buffers depend on the kind, so each is searched with its own.
@@ -87,7 +101,7 @@ pub(super) enum Shape {
     Any,
     /// On every device the first blocks keep their experts.
     Front,
-    /// The first device keeps all experts of its blocks, but for what the next one takes: then it needs no room for
+    /// The first device of this machine keeps all experts of its blocks, but for what the next one takes: then it needs no room for
     /// those of a block that it computes from system memory.
     Pure,
 }
@@ -95,7 +109,43 @@ pub(super) enum Shape {
 impl Search<'_> {
     /// The fastest placement within these rooms. Blocks leave the GPUs only where it cannot be otherwise.
     pub(super) fn best(&self, rooms: &[u64]) -> Option<Solution> {
+        let rates = &self.goal.rates;
+        if self.guests {
+            let own = |(i, room): (usize, &u64)| if rates.wire(i).is_some() { 0 } else { *room };
+            let own: Vec<u64> = rooms.iter().enumerate().map(own).collect();
+            return self.own(&own).map(|solution| self.invite(rooms, solution));
+        }
+        self.own(rooms)
+    }
+
+    fn own(&self, rooms: &[u64]) -> Option<Solution> {
+        // Without a GPU of its own a machine may compute all of it as well as any part.
+        if self.goal.rates.first_local().is_none() {
+            return self.from(rooms, 0..=self.blocks.len());
+        }
         self.from(rooms, 0..=0).or_else(|| self.from(rooms, 1..=self.blocks.len()))
+    }
+
+    /// Gives what the CPU would compute of the experts to other machines' devices, as far as it is faster there.
+    fn invite(&self, rooms: &[u64], mut solution: Solution) -> Solution {
+        for (device, room) in rooms.iter().enumerate() {
+            let mut room = *room;
+            for block in solution.start..self.blocks.len() {
+                let pieces = self.blocks.get(block).map_or(0, |block| block.pieces.len());
+                let owner =
+                    solution.slices.iter().position(|run| (run.from..run.to).contains(&block));
+                let Some(owner) = owner.filter(|_| pieces > 0) else { continue };
+                let here = (0..pieces).any(|i| solution.home(owner, block, i).is_some());
+                let gain = self.goal.guest_gain(device, block);
+                let bytes = self.goal.experts(block, block + 1);
+                if !here && gain > 0.0 && bytes <= room {
+                    room -= bytes;
+                    solution.seconds -= gain;
+                    solution.guests.push((block, device));
+                }
+            }
+        }
+        solution
     }
 
     fn from(&self, rooms: &[u64], starts: std::ops::RangeInclusive<usize>) -> Option<Solution> {
@@ -142,7 +192,7 @@ impl Search<'_> {
             slices.push(run);
         }
         slices.reverse();
-        Some(Solution { start: to, slices, seconds })
+        Some(Solution { start: to, slices, guests: Vec::new(), seconds })
     }
 
     /// The best use of a device for these blocks; `None` where they do not fit, nor more of them.
@@ -167,9 +217,9 @@ impl Search<'_> {
             let seconds = base - self.goal.gain(device, from, end) + over;
             return Some(Run { window: (from, end), seconds, ..best });
         }
-        if self.shape == Shape::Pure && device == 0 {
+        if self.shape == Shape::Pure && Some(device) == self.goal.rates.first_local() {
             let whole = self.goal.experts(from, to) <= room;
-            let spill = if whole { None } else { self.spill(from, to, room) };
+            let spill = if whole { None } else { self.spill(device, from, to, room) };
             let gain = self.goal.gain(device, from, to);
             let seconds = match spill {
                 None if !whole => f64::INFINITY,
@@ -228,11 +278,11 @@ impl Search<'_> {
     }
 
     /// What of the run's last block has to lie on the next device, if the rest fits here.
-    fn spill(&self, from: usize, to: usize, room: u64) -> Option<(usize, u8, u64)> {
+    fn spill(&self, device: usize, from: usize, to: usize, room: u64) -> Option<(usize, u8, u64)> {
         let last = to.checked_sub(1).filter(|_| self.granularity == Granularity::Tensor)?;
         let block = self.blocks.get(last).filter(|block| !block.pieces.is_empty())?;
         let left = room.checked_sub(self.goal.experts(from, last))?;
-        let (kept, bytes, _) = self.goal.partial(0, last, left).unwrap_or_default();
+        let (kept, bytes, _) = self.goal.partial(device, last, left).unwrap_or_default();
         let all = (1_u8 << block.pieces.len().min(7)) - 1;
         Some((last, all & !kept, block.experts() - bytes))
     }
@@ -316,9 +366,10 @@ mod tests {
             blocks.push(block(30, [0, 0, 0]));
             let rooms: Vec<u64> = rooms.into_iter().map(|mib| mib << 20).collect();
             let rates = (0..rooms.len()).map(|i| 4e11 + 3e11 * ((i * slow as usize) % 3) as f64);
-            let goal = Goal::new(&blocks, Rates { gpus: rates.collect(), cpu: 4e10 });
+            let wires = vec![None; rooms.len()];
+            let goal = Goal::new(&blocks, Rates { gpus: rates.collect(), cpu: 4e10, wires });
             let find = |granularity| {
-                let search = Search { blocks: &blocks, goal: &goal, granularity, layers: &[], shape: Shape::Any };
+                let search = Search { blocks: &blocks, goal: &goal, granularity, layers: &[], shape: Shape::Any, guests: false };
                 search.from(&rooms, 0..=0).map_or(f64::INFINITY, |found| found.seconds)
             };
             let (layer, best) = (find(Granularity::Layer), exhaustive(&goal, &rooms, blocks.len()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Granularity, Placement};
-use crate::hardware::Gpu;
+use crate::hardware::{Gpu, Link};
 use crate::plan::memory::{FlashAttention, GpuLayers, LoadMode, Override, Request, SplitMode};
 use crate::units::Bytes;
 
@@ -63,10 +63,17 @@ fn list<T: ToString>(items: &[T], between: &str) -> String {
 /// As `--gpu` takes it.
 fn gpu(gpu: &Gpu) -> String {
     let text = format!("{}:{}:{}", gpu.memory.mib(), gpu.free.mib(), gpu.compute_capability);
-    match gpu.bandwidth_gbs {
+    let text = match gpu.bandwidth_gbs {
         Some(gbs) => format!("{text}:{gbs}"),
         None => text,
-    }
+    };
+    let Some(remote) = &gpu.remote else { return text };
+    let kind = if remote.cpu { "CPU" } else { "GPU" };
+    let Link { gbit, rtt_ms } = remote.link;
+    format!(
+        "{text} as {kind} {} of {} over {gbit} Gbit/s, {rtt_ms} ms",
+        remote.index, remote.endpoint
+    )
 }
 
 /// What is asked for, before there is a model.

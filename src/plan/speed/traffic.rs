@@ -1,6 +1,6 @@
 //! What a token reads and where it goes, for any flags: the same sums as the planner's own, from where each tensor lies.
 
-use super::Traffic;
+use super::{Load, Rates, Traffic};
 use crate::gguf::{Model, Role};
 use crate::plan::memory::{Prepared, Spot, Trial};
 
@@ -17,8 +17,8 @@ struct Block {
 }
 
 impl Traffic {
-    /// Of a trial on these GPUs (those in use, in their order).
-    pub fn of(model: &Model, prepared: &Prepared<'_>, trial: &Trial) -> Self {
+    /// Of a trial on these GPUs (those in use, in their order), whose rates are `rates`.
+    pub fn of(model: &Model, prepared: &Prepared<'_>, trial: &Trial, rates: &Rates) -> Self {
         let gpus = prepared.gpus().len();
         let count = model.block_count as usize;
         let mut traffic =
@@ -68,6 +68,12 @@ impl Traffic {
             }
         }
         let mut last = None;
+        let mut loads = vec![Load::default(); gpus];
+        let add = |loads: &mut [Load], device: usize, load: Load| {
+            if let Some(sum) = loads.get_mut(device) {
+                *sum = *sum + load;
+            }
+        };
         for block in &blocks {
             // Where most of the block's other weights are is where it is computed; without any it stays on the CPU.
             let most = block.gpus.iter().copied().fold(0.0, f64::max);
@@ -78,14 +84,32 @@ impl Traffic {
             if block.away {
                 traffic.visits += 1.0;
             }
-            if last != Some(home) {
-                traffic.hops += 1;
+            match rates.wire(home) {
+                _ if last == Some(home) => {}
+                None => traffic.hops += 1,
+                Some(wire) => add(&mut loads, home, wire.run(1.0)),
             }
             last = Some(home);
-            if block.experts.iter().any(|gpu| *gpu != home) {
-                traffic.hops += 2;
+            if let Some(wire) = rates.wire(home).filter(|_| block.away) {
+                add(&mut loads, home, wire.interruptions(1.0));
+            }
+            let elsewhere = block.experts.iter().find(|gpu| **gpu != home);
+            match elsewhere.map(|gpu| (*gpu, rates.wire(*gpu))) {
+                None => {}
+                Some((_, None)) => traffic.hops += 2,
+                Some((gpu, Some(wire))) => add(&mut loads, gpu, wire.experts(1.0)),
             }
         }
+        if let Some(wire) = last.and_then(|last| rates.wire(last))
+            && let Some(last) = last
+        {
+            add(&mut loads, last, wire.output());
+        }
+        let crossing = |(device, load): (usize, &Load)| {
+            let wire = rates.wire(device).filter(|_| *load != Load::default())?;
+            Some(wire.crossing("", "", *load))
+        };
+        traffic.crossings = loads.iter().enumerate().filter_map(crossing).collect();
         traffic
     }
 }

@@ -39,25 +39,42 @@ pub(crate) struct Ran {
 
 impl Script {
     pub(crate) fn new(knobs: &[Knob]) -> Self {
+        Self::made(knobs, false)
+    }
+
+    /// With `rpc` the script knows workers; the kernel's list of connections is the file `tcp`, and names are in `hosts`.
+    pub(crate) fn made(knobs: &[Knob], rpc: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let header = ["made by a test".to_owned()];
-        let text = entrypoint(&header, knobs, 8080).unwrap();
+        let text = entrypoint(&header, knobs, 8080, rpc).unwrap();
         let key = dir.path().join("api_key");
         assert_eq!(text.matches("/run/secrets/api_key").count(), 1);
         let text = text.replace("/run/secrets/api_key", key.to_str().unwrap());
+        let tcp = dir.path().join("tcp");
+        let text = text.replace("/proc/net/tcp", tcp.to_str().unwrap());
         std::fs::write(dir.path().join("entrypoint.sh"), text).unwrap();
         std::fs::write(dir.path().join("model.gguf"), "GGUF").unwrap();
         let keep = "#!/bin/sh\nprintf '%s\\0' \"${0##*/}\" \"$@\" > \"$ARGV\"\n";
         for (name, rest) in [
             ("llama-server", ""),
             ("llama-bench", ""),
+            ("ggml-rpc-server", ""),
             ("curl", "cat > \"$INPUT\"\nexit \"${CURL_SAYS:-0}\"\n"),
         ] {
             let program = dir.path().join(name);
             std::fs::write(&program, format!("{keep}{rest}")).unwrap();
             std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
         }
+        let getent = dir.path().join("getent");
+        let looked_up = "#!/bin/sh\nexec grep -s \" $2\\$\" \"${0%/*}/hosts\"\n";
+        std::fs::write(&getent, looked_up).unwrap();
+        std::fs::set_permissions(&getent, Permissions::from_mode(0o755)).unwrap();
         Self { dir }
+    }
+
+    /// Writes a file beside the script.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join(name), text).unwrap();
     }
 
     pub(crate) fn path(&self) -> PathBuf {

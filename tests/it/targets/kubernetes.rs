@@ -103,7 +103,7 @@ fn values_arrive_at_the_container() {
 }
 
 /// Every strategy of a directory, as kubectl reads and as Kustomize builds it.
-fn judge(compiled: &Compiled) {
+pub(super) fn judge(compiled: &Compiled) {
     let dir = tempfile::tempdir().unwrap();
     lay_out(dir.path(), compiled);
     let kubectl = tools::find("kubectl");

@@ -18,7 +18,7 @@ use crate::tools;
 const BATCH: usize = 2500;
 
 /// The CLI, where it is one that knows `stack config` and its formats.
-fn docker() -> Option<PathBuf> {
+pub(super) fn docker() -> Option<PathBuf> {
     let docker = tools::find("docker")?;
     let help = Command::new(&docker).args(["stack", "config", "--help"]).output().unwrap();
     let knows = String::from_utf8_lossy(&help.stdout).contains("docker stack config");
@@ -29,7 +29,7 @@ fn docker() -> Option<PathBuf> {
 }
 
 /// What the CLI would send to the manager.
-fn config(docker: &Path, dir: &Path, file: &str) -> Json {
+pub(super) fn config(docker: &Path, dir: &Path, file: &str) -> Json {
     let output = Command::new(docker)
         .args(["stack", "config", "--compose-file", file])
         .current_dir(dir)
@@ -45,7 +45,7 @@ fn config(docker: &Path, dir: &Path, file: &str) -> Json {
     serde_saphyr::from_str(&String::from_utf8(output.stdout).unwrap()).unwrap()
 }
 
-fn environment(service: &Json) -> BTreeMap<String, String> {
+pub(super) fn environment(service: &Json) -> BTreeMap<String, String> {
     let map = service["environment"].as_object().unwrap();
     map.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
 }
