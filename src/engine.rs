@@ -20,6 +20,7 @@ pub mod logs;
 mod network;
 pub mod port;
 pub mod probe;
+mod ssh;
 
 pub use address::Address;
 pub use connect::{connect, run};
@@ -30,4 +31,6 @@ pub use error::EngineError;
 pub struct Engine {
     docker: bollard::Docker,
     pub address: Address,
+    /// What the connection goes through, where that is ours.
+    _tunnel: Option<std::sync::Arc<ssh::Tunnel>>,
 }
