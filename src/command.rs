@@ -102,7 +102,7 @@ pub enum Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::File(error.to_string())
+        Self::File(format!("{error}\nhelp: {}", error.help()))
     }
 }
 

@@ -21,6 +21,7 @@ mod network;
 pub mod port;
 pub mod probe;
 pub mod push;
+mod ssh;
 pub mod stack;
 
 pub use address::Address;
@@ -32,4 +33,6 @@ pub use error::EngineError;
 pub struct Engine {
     docker: bollard::Docker,
     pub address: Address,
+    /// What the connection goes through, where that is ours.
+    _tunnel: Option<std::sync::Arc<ssh::Tunnel>>,
 }

@@ -40,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Directory {
     path: Utf8PathBuf,
+    /// It was not there before.
+    new: bool,
     handle: fs::File,
     recovery: Recovery,
 }
@@ -77,11 +79,12 @@ pub fn interrupted(path: &Utf8Path) -> bool {
 }
 
 fn open_with(path: &Utf8Path, run: &mut Run<'_>) -> Result<Directory, StoreError> {
+    let new = !path.exists();
     fs::create_dir_all(path)?;
     let handle = fs::File::open(path)?;
     lock::lock(&handle, path, PATIENCE)?;
     let recovery = roll::recover(path, run)?;
-    Ok(Directory { path: path.to_owned(), handle, recovery })
+    Ok(Directory { path: path.to_owned(), new, handle, recovery })
 }
 
 impl Directory {
@@ -117,6 +120,10 @@ impl Directory {
         if let Err(error) = stage::stage(self, files, &journal, run) {
             // What is left of the stage does no harm, and the first error is the one that tells.
             let _ = roll::drop_stage(&self.path, run);
+            if self.new {
+                // Only where it is empty.
+                let _ = fs::remove_dir(&self.path);
+            }
             return Err(error);
         }
         roll::carry_out(&self.path, &journal, roll::Edits::Overwrite, run)?;

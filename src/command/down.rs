@@ -37,7 +37,8 @@ pub(super) fn down(given: &Running, terminal: &mut Terminal) -> Result<(), Failu
     let directory = directory(given)?;
     block_on(async {
         let engine = engine().await?;
-        let found = engine.find_in(directory.as_str()).await?;
+        // As Compose does, one-off commands with it.
+        let found = engine.find_all_in(directory.as_str()).await?;
         if found.is_empty() {
             writeln!(terminal.err, "nothing runs from {directory}")?;
             return Ok(());

@@ -68,8 +68,12 @@ async fn run(
         labels: labels(plan, &Digest::of(&lock)),
     };
     let mut unsaid = None;
+    let mut last_words = String::new();
     let built = engine
         .build(wanted, &mut |event| {
+            if let Event::Failed { output, .. } = &event {
+                last_words = output.join("\n");
+            }
             if let Err(error) = tell(&event, terminal) {
                 unsaid.get_or_insert(error);
             }
@@ -95,7 +99,7 @@ async fn run(
             Ok(())
         }
         Built::Failed { message } => {
-            let help = way_out(&message);
+            let help = way_out(&format!("{message}\n{last_words}"));
             Err(Failure::Because {
                 exit: Exit::BuildFailed,
                 message: format!("the image was not built: {message}\nhelp: {help}"),
@@ -212,10 +216,13 @@ fn labels(plan: &Plan, lock: &Digest) -> Vec<(String, String)> {
     labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn way_out(message: &str) -> &'static str {
-    let has = |part: &str| message.contains(part);
+/// From what the engine said, and what the step that failed had printed.
+fn way_out(said: &str) -> &'static str {
+    let said = said.to_lowercase();
+    let has = |part: &str| said.contains(part);
     if has("no space left") {
-        "`docker builder prune` gives the cache's room back; what was compiled is lost with it"
+        "the engine's disk is full: `docker system df` shows what takes the room, and `docker builder prune` gives the \
+         cache's back; what was compiled is lost with it"
     } else if has("exit code: 137") || has("signal: killed") {
         "the compiler was killed, most likely for want of memory: set `image.jobs` lower"
     } else if [

@@ -46,7 +46,7 @@ pub(super) fn read(path: &Utf8Path, terminal: &mut Terminal) -> Result<Ledger, F
 /// Adds runs to a ledger file.
 pub(super) fn append(path: &Utf8Path, runs: &[Run]) -> Result<(), Failure> {
     let lines: Vec<String> = runs.iter().map(ToString::to_string).collect();
-    store::append(path, &lines).map_err(|error| Failure::File(format!("{error}\n{}", error.help())))
+    Ok(store::append(path, &lines)?)
 }
 
 fn list(args: &LedgerList, terminal: &mut Terminal) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! `composegen run PRESET -- ARGS`: one command in the strategy's image, with its models, environment and GPUs.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use super::strategy::{Ready, engine, ready};
 use super::{Failure, up};
@@ -32,11 +33,24 @@ async fn one_off(
     let result = match engine.create_one_off(service, &identity, &name, command).await {
         Ok(id) => {
             let result = follow(&engine, &id, &mut interrupt, terminal).await;
-            engine.remove(&id).await.and(Ok(())).map_err(Failure::from).and(result)
+            if matches!(result, Err(Failure::Engine(_))) {
+                // A restarting engine may be back in a moment.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let removed = engine.remove(&id).await;
+            if removed.is_err() {
+                writeln!(
+                    terminal.err,
+                    "warning: container {name} may be left; when the engine answers again, `composegen down {}` \
+                     removes it",
+                    ready.held.path()
+                )?;
+            }
+            result.and(removed.map_err(Failure::from))
         }
         Err(error) => Err(error.into()),
     };
-    if made {
+    if made && result.as_ref().err().is_none_or(|failure| !matches!(failure, Failure::Engine(_))) {
         engine.remove_network(&service.network()).await?;
     }
     result

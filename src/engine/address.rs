@@ -5,6 +5,7 @@ use std::fmt;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::EngineError;
+use super::ssh::is_well_formed;
 use crate::artifact::Digest;
 
 /// One way to an engine.
@@ -86,8 +87,8 @@ impl Address {
             ("tcp" | "http", None) => Ok(Self::Tcp(rest.to_owned())),
             ("tcp" | "http" | "https", Some(folder)) => Ok(Self::Tls(rest.to_owned(), folder)),
             ("https", None) => Err(wrong("for https set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH")),
-            ("ssh", _) if cfg!(feature = "ssh") => Ok(Self::Ssh(given.to_owned())),
-            ("ssh", _) => Err(wrong("this composegen was built without the feature `ssh`")),
+            ("ssh", _) if is_well_formed(given) => Ok(Self::Ssh(given.to_owned())),
+            ("ssh", _) => Err(wrong("it is not of the form ssh://USER@HOST:PORT")),
             _ => Err(wrong("its scheme is unknown")),
         }
     }
@@ -190,6 +191,7 @@ mod tests {
         for wrong in ["a:2375", "ftp://a", "unix://", "https://a"] {
             assert!(host(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(host("ssh://me@a").is_ok(), cfg!(feature = "ssh"));
+        assert_eq!(host("ssh://me@a:22"), Ok(Address::Ssh("ssh://me@a:22".into())));
+        assert!(host("ssh://-oProxyCommand=x").is_err());
     }
 }

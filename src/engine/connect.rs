@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::error::deepest;
+use super::ssh::Tunnel;
 use super::{Address, Engine, EngineError};
 
 /// Seconds for one answer. A build's and a log's stream may be silent for longer: they have no such bound.
@@ -27,15 +29,20 @@ pub fn run<T>(future: impl Future<Output = T>) -> io::Result<T> {
 /// Connects, and asks for the version that both sides speak.
 pub async fn connect(address: Address) -> Result<Engine, EngineError> {
     let silent = |why: String| EngineError::Silent { address: address.clone(), why };
-    let docker = open(&address).map_err(|error| silent(deepest(&error)))?;
+    let tunnel = match &address {
+        Address::Ssh(url) => Some(Tunnel::open(url).map_err(|error| silent(error.to_string()))?),
+        _ => None,
+    };
+    let said = |why: String| silent(tunnel.as_ref().and_then(Tunnel::said).unwrap_or(why));
+    let docker = open(&address, tunnel.as_ref()).map_err(|error| silent(deepest(&error)))?;
     let docker = tokio::time::timeout(FIRST, docker.negotiate_version())
         .await
-        .map_err(|_| silent(format!("it was silent for {} seconds", FIRST.as_secs())))?
-        .map_err(|error| silent(deepest(&error)))?;
-    Ok(Engine { docker, address })
+        .map_err(|_| said(format!("it was silent for {} seconds", FIRST.as_secs())))?
+        .map_err(|error| said(deepest(&error)))?;
+    Ok(Engine { docker, address, _tunnel: tunnel.map(Arc::new) })
 }
 
-fn open(address: &Address) -> Result<Docker, bollard::errors::Error> {
+fn open(address: &Address, tunnel: Option<&Tunnel>) -> Result<Docker, bollard::errors::Error> {
     match address {
         Address::Unix(path) => {
             Docker::connect_with_unix(path.as_str(), TIMEOUT, API_DEFAULT_VERSION)
@@ -54,11 +61,9 @@ fn open(address: &Address) -> Result<Docker, bollard::errors::Error> {
                 API_DEFAULT_VERSION,
             )
         }
-        #[cfg(feature = "ssh")]
-        Address::Ssh(url) => Docker::connect_with_ssh(url, TIMEOUT, API_DEFAULT_VERSION, None),
-        #[cfg(not(feature = "ssh"))]
-        Address::Ssh(url) => {
-            Err(bollard::errors::Error::UnsupportedURISchemeError { uri: url.clone() })
+        Address::Ssh(_) => {
+            let socket = tunnel.map(Tunnel::socket).unwrap_or_default();
+            Docker::connect_with_unix(socket.as_str(), TIMEOUT, API_DEFAULT_VERSION)
         }
     }
 }

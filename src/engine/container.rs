@@ -184,6 +184,11 @@ impl Engine {
         Ok(found)
     }
 
+    /// All containers of an output directory: what serves, and commands that run or were left.
+    pub async fn find_all_in(&self, directory: &str) -> Result<Vec<Found>, EngineError> {
+        self.find(&[format!("{}={directory}", labels::DIRECTORY)]).await
+    }
+
     /// The service's containers in an output directory, one-off ones not among them.
     pub async fn find_in(&self, directory: &str) -> Result<Vec<Found>, EngineError> {
         let label = |name: &str, value: &str| format!("{name}={value}");

@@ -57,11 +57,21 @@ impl EngineError {
                 "install Docker (20.10 or later) or Podman's service and start it, or set DOCKER_HOST"
             }
             Self::Address { .. } => {
-                "write DOCKER_HOST as unix:///PATH, tcp://HOST:PORT or, where composegen has the feature `ssh`, \
-                 ssh://USER@HOST"
+                "write DOCKER_HOST as unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST:PORT"
+            }
+            Self::Silent { address: Address::Ssh(_), .. } => {
+                "`ssh HOST docker version` has to work without a question: a key in the agent or the configuration, a \
+                 known host key, and Docker's CLI there"
             }
             Self::Silent { why, .. } if why.contains("ermission denied") => {
                 "add this user to the engine's group (`docker`), or run it rootless"
+            }
+            Self::Silent { why, .. } if why.contains("HTTPS server") => {
+                "it wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem"
+            }
+            Self::Silent { why, .. } if why.contains("ertificate") => {
+                "DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem; the engine's own must be signed by \
+                 that ca.pem, for the name in DOCKER_HOST"
             }
             Self::Silent { .. } => {
                 "start the engine, or correct DOCKER_HOST; `composegen doctor` looks further"
@@ -92,5 +102,5 @@ pub(super) fn deepest(error: &dyn std::error::Error) -> String {
     while let Some(next) = at.source() {
         at = next;
     }
-    at.to_string()
+    at.to_string().trim().to_owned()
 }

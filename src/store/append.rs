@@ -48,9 +48,13 @@ fn append_within<S: AsRef<str>>(
     if unfinished(&mut file)? {
         text.insert(0, '\n');
     }
-    file.write_all(text.as_bytes())?;
-    file.sync_data()?;
-    Ok(())
+    let before = file.metadata()?.len();
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+    if written.is_err() {
+        // A disk that is full takes a part of a line. Where that cannot be taken back, the next writer passes over it.
+        let _ = file.set_len(before);
+    }
+    Ok(written?)
 }
 
 /// Whether the last line has no end.

@@ -16,15 +16,31 @@ pub(crate) struct Engine {
     pub(crate) name: &'static str,
     /// `DOCKER_HOST`; absent: what the CLI takes by itself.
     pub(crate) host: Option<String>,
+    /// What it takes to get there beside.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Engine {
     pub(crate) fn all() -> [Self; 2] {
         let socket = tools::target("engines/current/docker.sock");
         [
-            Self { name: "machine", host: None },
-            Self { name: "current", host: Some(format!("unix://{}", socket.display())) },
+            Self::machine(),
+            Self {
+                name: "current",
+                host: Some(format!("unix://{}", socket.display())),
+                variables: Vec::new(),
+            },
         ]
+    }
+
+    pub(crate) const fn machine() -> Self {
+        Self { name: "machine", host: None, variables: Vec::new() }
+    }
+
+    /// Lets a program find this engine.
+    pub(crate) fn reach(&self, command: &mut Command) {
+        command.envs(self.host.iter().map(|host| ("DOCKER_HOST", host)));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
     }
 
     /// Whether tests can run on it, else what is missing.
@@ -48,9 +64,7 @@ impl Engine {
         if config.exists() {
             command.env("DOCKER_CONFIG", config);
         }
-        if let Some(host) = &self.host {
-            command.env("DOCKER_HOST", host);
-        }
+        self.reach(&mut command);
         command.args(args);
         command
     }

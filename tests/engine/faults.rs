@@ -19,6 +19,8 @@ pub(crate) const CASES: &[Case] = &[
     ("faults::interrupted_at_any_moment", interrupted_at_any_moment),
     ("faults::two_at_once", two_at_once),
     ("faults::the_engine_goes_away", the_engine_goes_away),
+    ("faults::a_command_is_interrupted", a_command_is_interrupted),
+    ("faults::the_engine_goes_away_from_a_command", the_engine_goes_away_from_a_command),
     ("faults::no_image", no_image),
     ("faults::no_gpu", no_gpu),
     ("faults::a_timeout", a_timeout),
@@ -209,6 +211,37 @@ fn the_engine_goes_away(engine: &Engine) {
     let mut command = strategy.command(&["up", "server.toml", "--out", &strategy.project]);
     let output = command.env("DOCKER_HOST", "unix:///nowhere.sock").output().unwrap();
     Said::from(output).ends(4, "no engine answers at unix:///nowhere.sock");
+}
+
+/// A one-off command that lasts, once its container runs.
+fn lasting(strategy: &Strategy<'_>, host: Option<String>) -> std::process::Child {
+    let mut command = strategy.command(&["run", "server.toml", "--out", &strategy.project]);
+    command.args(["--", "sleep", "600"]).envs(host.map(|host| ("DOCKER_HOST", host)));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let project = format!("label=com.docker.compose.project={}", strategy.project);
+    while strategy.engine.run(&["ps", "--quiet", "--filter", &project]).is_empty() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child
+}
+
+fn a_command_is_interrupted(engine: &Engine) {
+    let strategy = Strategy::new(engine, "");
+    let child = lasting(&strategy, None);
+    interrupt(&child);
+    Said::from(child.wait_with_output().unwrap()).ends(130, "the container is removed");
+    strategy.nothing_is_left();
+}
+
+fn the_engine_goes_away_from_a_command(engine: &Engine) {
+    let strategy = Strategy::new(engine, "");
+    let proxy = Proxy::new(engine, strategy.path());
+    let child = lasting(&strategy, Some(proxy.host()));
+    drop(proxy);
+    let said = Said::from(child.wait_with_output().unwrap()).ends(4, "the engine went away");
+    assert!(said.err.contains("composegen down"), "{said}");
+    strategy.down().ends(0, "stopping");
+    strategy.nothing_is_left();
 }
 
 fn no_image(engine: &Engine) {

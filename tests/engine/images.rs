@@ -49,9 +49,7 @@ impl<'a> Bench<'a> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_composegen"));
         let args = ["build", "server.toml", "--out", "out", "--image"];
         command.current_dir(self.path()).env("NO_COLOR", "1").args(args);
-        if let Some(host) = &self.engine.host {
-            command.env("DOCKER_HOST", host);
-        }
+        self.engine.reach(&mut command);
         command
     }
 

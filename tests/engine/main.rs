@@ -11,6 +11,7 @@ mod client;
 mod dockerfile;
 mod engine;
 mod faults;
+mod full;
 mod gpus;
 mod images;
 mod probe;
@@ -23,6 +24,7 @@ mod strategy;
 mod swarm;
 mod tools;
 mod tune;
+mod ways;
 mod words;
 
 use std::process::ExitCode;
@@ -77,6 +79,13 @@ fn main() -> ExitCode {
     }
     let (trial, missing) = client::trial();
     trials.push(trial);
+    let (ways, lacking) = ways::trials();
+    trials.extend(ways);
+    let (full, places) = full::trials();
+    trials.extend(full);
+    for lacking in lacking.into_iter().chain(places) {
+        println!("skipped: {lacking} (`.ci/engines` prepares it)");
+    }
     if let Some(missing) = missing {
         println!(
             "skipped: 1 test of clients ({missing}; tests/client/real.py says how to make it)"

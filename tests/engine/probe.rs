@@ -24,9 +24,7 @@ fn command(engine: &Engine, image: &str, flags: &[&str]) -> Command {
     let model = tools::target("engines/models/SmolLM2-135M-Instruct.Q4_1.gguf");
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["probe", PRESET, "--format", "json"]);
     command.args(["--no-ledger", "--image", image, "--model"]).arg(model).arg("--").args(flags);
-    if let Some(host) = &engine.host {
-        command.env("DOCKER_HOST", host);
-    }
+    engine.reach(&mut command);
     command
 }
 

@@ -111,9 +111,7 @@ impl<'a> Strategy<'a> {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_composegen"));
         command.current_dir(self.path()).env("NO_COLOR", "1").args(args);
-        if let Some(host) = &self.engine.host {
-            command.env("DOCKER_HOST", host);
-        }
+        self.engine.reach(&mut command);
         command
     }
 
@@ -133,9 +131,7 @@ impl<'a> Strategy<'a> {
     pub(crate) fn compose(&self, version: &str, args: &[&str]) -> Option<Said> {
         let mut command = tools::find(&format!("docker-compose-{version}"))?;
         command.current_dir(self.out()).arg("--env-file=server.env").args(args);
-        if let Some(host) = &self.engine.host {
-            command.env("DOCKER_HOST", host);
-        }
+        self.engine.reach(&mut command);
         Some(command.output().unwrap().into())
     }
 
