@@ -20,6 +20,8 @@ pub mod logs;
 mod network;
 pub mod port;
 pub mod probe;
+#[cfg(feature = "eval")]
+pub mod sandbox;
 
 pub use address::Address;
 pub use connect::{connect, run};

@@ -21,6 +21,8 @@ mod cli;
 mod client;
 mod dialects;
 mod entrypoint;
+#[cfg(feature = "eval")]
+mod eval;
 mod examples;
 mod gguf;
 mod hardware;
