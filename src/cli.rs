@@ -5,6 +5,8 @@ mod bench;
 mod client;
 #[cfg(feature = "engine")]
 mod engine;
+#[cfg(feature = "eval")]
+mod eval;
 mod ledger;
 mod machines;
 mod planner;
@@ -21,8 +23,11 @@ pub use bench::Bench;
 pub use client::{Client, ClientAction, ClientList};
 #[cfg(feature = "engine")]
 pub use engine::{Chosen, Doctor, Logs, Probe, Push, Run, Running, Status, Up};
+#[cfg(feature = "eval")]
+pub use eval::Eval;
 pub use ledger::{
-    Ledger, LedgerCommand, LedgerCompare, LedgerFile, LedgerImport, LedgerList, LedgerSource,
+    Ledger, LedgerCommand, LedgerCompare, LedgerEvals, LedgerFile, LedgerImport, LedgerList,
+    LedgerSource,
 };
 pub use machines::{Cards, Detect, Hardware, HardwareCommand};
 pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};
@@ -100,6 +105,9 @@ pub enum Command {
     /// Measure a running llama-server, or two in turns, and write it into the ledger
     #[cfg(feature = "bench")]
     Bench(Bench),
+    /// Let running servers solve coding problems, judge what they answer, and write the score into the ledger
+    #[cfg(feature = "eval")]
+    Eval(Eval),
     /// Show what was measured, compare two runs, or fail where a speed has fallen
     Ledger(Ledger),
     /// Write one page about all strategies: which to run and why, with every figure's source

@@ -2,6 +2,7 @@
 //! be known about it. What stands in the files is in `templates/client/`; where each key comes from, in [`keys`].
 
 mod address;
+pub mod check;
 pub mod connection;
 pub mod guide;
 pub mod keys;

@@ -15,6 +15,8 @@ mod doctor;
 #[cfg(feature = "engine")]
 mod down;
 mod estimate;
+#[cfg(feature = "eval")]
+mod eval;
 mod explain;
 mod hardware;
 mod header;
@@ -164,6 +166,8 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Tune(args) => tune::run(args, terminal),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args, terminal),
+        #[cfg(feature = "eval")]
+        Command::Eval(args) => eval::run(args, terminal),
         Command::Ledger(args) => ledger::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),
@@ -177,6 +181,24 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
 /// Reads a file for the core, which touches no file system itself.
 fn load(path: &Utf8Path) -> io::Result<String> {
     fs_err::read_to_string(path)
+}
+
+/// The key in a file: llama-server takes the first line that is none.
+#[cfg(feature = "bench")]
+fn api_key(path: &Utf8Path) -> Result<String, Failure> {
+    let text = load(path).map_err(|error| Failure::File(error.to_string()))?;
+    let key = text.lines().map(str::trim).find(|line| !line.is_empty());
+    key.map(str::to_owned).ok_or_else(|| {
+        Failure::File(format!("`{path}` holds no key: write it on a line of its own"))
+    })
+}
+
+/// What `--sweep` means, each point with a value of every key.
+#[cfg(feature = "bench")]
+fn sweep_points(given: &[String]) -> Result<Vec<crate::preset::sweep::Point>, Failure> {
+    let usage = |why: String| Failure::Usage { message: format!("`--sweep`: {why}") };
+    let sweeps = given.iter().map(|text| text.parse()).collect::<Result<Vec<_>, String>>();
+    crate::preset::sweep::points(&sweeps.map_err(usage)?).map_err(usage)
 }
 
 /// The current directory: what relative paths start from.

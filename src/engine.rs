@@ -21,6 +21,8 @@ mod network;
 pub mod port;
 pub mod probe;
 pub mod push;
+#[cfg(feature = "eval")]
+pub mod sandbox;
 mod ssh;
 pub mod stack;
 

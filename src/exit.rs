@@ -60,7 +60,7 @@ exits! {
     BuildFailed = 21,
     /// `doctor` found something that is missing.
     Unfit = 22,
-    /// `bench`: a llama-server cannot be reached, refused, or answered with something else.
+    /// `bench`, `eval`, `client --check`: a server cannot be reached, refused, or answered with something else.
     NoAnswer = 23,
     /// Interrupted by Ctrl-C.
     Interrupted = 130,

@@ -25,6 +25,8 @@ pub mod preset;
 pub mod bench;
 pub mod check;
 pub mod client;
+#[cfg(feature = "eval")]
+pub mod eval;
 pub mod ledger;
 pub mod plan;
 pub mod probe;

@@ -17,6 +17,7 @@ pub mod sampling;
 pub mod schema;
 pub mod server;
 pub mod speculative;
+pub mod sweep;
 pub mod target;
 
 use crate::table::{Entry, Field, Table, table};

@@ -2,6 +2,7 @@
 //!
 //! An edge: it opens sockets and looks at the clock. What comes back is read by pure functions beside it.
 
+mod chat;
 mod error;
 mod reply;
 pub mod sse;
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub use chat::About;
 pub use error::ServerError;
-pub use reply::{Completion, Props, Timings};
+pub use reply::{Completion, Props, Spoken, Timings};
 
 use reply::Gathered;
 use sse::Decoder;
@@ -23,11 +25,22 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How much of an answer that is no stream is read.
 const MOST: u64 = 64 << 20;
 
+/// How a key is handed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `Authorization: Bearer`, as OpenAI's clients and Claude Code do.
+    #[default]
+    Bearer,
+    /// `X-Api-Key`, as Anthropic's packages do.
+    XApiKey,
+}
+
 /// A server at an address.
 #[derive(Debug)]
 pub struct Server {
     base: String,
     key: Option<String>,
+    header: KeyHeader,
     agent: ureq::Agent,
 }
 
@@ -57,7 +70,13 @@ impl Server {
             .timeout_connect(Some(CONNECT))
             .timeout_per_read(Some(patience))
             .build();
-        Ok(Self { base: base.to_owned(), key, agent: config.into() })
+        Ok(Self { base: base.to_owned(), key, header: KeyHeader::default(), agent: config.into() })
+    }
+
+    /// The same server, with the key handed over in another way.
+    #[must_use]
+    pub fn with_header(self, header: KeyHeader) -> Self {
+        Self { header, ..self }
     }
 
     pub fn url(&self) -> &str {
@@ -100,14 +119,24 @@ impl Server {
         self.stream("/completion", &body)
     }
 
-    /// Answers a person, with the sampling that the server was started with.
-    pub fn answer(&self, task: &str, most_tokens: u64) -> Result<Completion, ServerError> {
-        let body = json!({
+    /// Answers a person, with the sampling that the server was started with, but for these fields of a request.
+    pub fn answer(
+        &self,
+        task: &str,
+        most_tokens: u64,
+        sampling: &[(&str, Value)],
+    ) -> Result<Completion, ServerError> {
+        let mut body = json!({
             "messages": [{ "role": "user", "content": task }],
             "max_tokens": most_tokens,
             "cache_prompt": false,
             "stream": true,
         });
+        for (field, value) in sampling {
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert((*field).to_owned(), value.clone());
+            }
+        }
         self.stream("/v1/chat/completions", &body)
     }
 
@@ -145,17 +174,20 @@ impl Server {
         body: Option<&Value>,
     ) -> Result<ureq::http::Response<ureq::Body>, ServerError> {
         let url = format!("{}{path}", self.base);
-        let bearer = self.key.as_ref().map(|key| format!("Bearer {key}"));
+        let key = self.key.as_ref().map(|key| match self.header {
+            KeyHeader::Bearer => ("Authorization", format!("Bearer {key}")),
+            KeyHeader::XApiKey => ("X-Api-Key", key.clone()),
+        });
         let response = if let Some(body) = body {
             let mut request = self.agent.post(&url).header("Content-Type", "application/json");
-            if let Some(bearer) = &bearer {
-                request = request.header("Authorization", bearer);
+            if let Some((name, value)) = &key {
+                request = request.header(*name, value);
             }
             request.send(body.to_string())
         } else {
             let mut request = self.agent.get(&url);
-            if let Some(bearer) = &bearer {
-                request = request.header("Authorization", bearer);
+            if let Some((name, value)) = &key {
+                request = request.header(*name, value);
             }
             request.call()
         };

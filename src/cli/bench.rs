@@ -32,6 +32,10 @@ pub struct Bench {
     /// Answers to the fixed task, whose length and doubts are counted
     #[arg(long, default_value = "1", value_name = "N")]
     pub answers: u32,
+    /// Values of one sampling key for those answers, as `temp=0.6,0.8,1.0`; of several keys, every combination [default:
+    /// what the server was started with]
+    #[arg(long, value_name = "KEY=VALUES")]
+    pub sweep: Vec<String>,
     /// Tokens after which an answer is cut off
     #[arg(long, default_value = "4096", value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..))]

@@ -22,6 +22,10 @@ pub struct Client {
     /// Print the files and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Write nothing; ask the running server for all that the files promise: models, a chat, a tool call, tokens
+    #[cfg(feature = "bench")]
+    #[arg(long, conflicts_with = "dry_run")]
+    pub check: bool,
     /// Where the server is [default: where the preset publishes it on this machine]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,

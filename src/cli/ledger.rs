@@ -22,6 +22,8 @@ pub enum LedgerCommand {
     Compare(LedgerCompare),
     /// Take over what presets say was measured, marked as reported
     Import(LedgerImport),
+    /// Show coding benchmarks, one's own and published ones, side by side
+    Evals(LedgerEvals),
 }
 
 #[derive(Debug, Args)]
@@ -84,4 +86,18 @@ pub struct LedgerImport {
     pub dir: Utf8PathBuf,
     #[command(flatten)]
     pub file: LedgerFile,
+}
+
+#[derive(Debug, Args)]
+pub struct LedgerEvals {
+    /// Scores on this suite only
+    #[arg(long, value_name = "NAME")]
+    pub suite: Option<String>,
+    /// TOML with `[[result]]` tables: figures of other models, each with its source (docs/eval.md)
+    #[arg(long, value_name = "FILE")]
+    pub published: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub file: LedgerFile,
+    #[command(flatten)]
+    pub output: Output,
 }

@@ -33,6 +33,7 @@ impl From<ServerError> for Failure {
 }
 
 pub(super) fn run(args: &Bench, terminal: &mut Terminal) -> Result<(), Failure> {
+    let points = super::sweep_points(&args.sweep)?;
     let targets = targets(args, terminal)?;
     for target in &targets {
         fits(args, target)?;
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Bench, terminal: &mut Terminal) -> Result<(), Failure> 
             writeln!(terminal.err, "note: {}: {note}", target.server.url())?;
         }
     }
-    let measured = measure::all(args, &targets, terminal)?;
+    let measured = measure::all(args, &targets, &points, terminal)?;
     let mut runs = Vec::new();
     for (target, measured) in targets.iter().zip(measured) {
         runs.push(key::run(args, target, measured)?);
@@ -104,20 +105,7 @@ fn targets(args: &Bench, terminal: &mut Terminal) -> Result<Vec<Target>, Failure
     if args.model.is_some() && urls.len() > 1 {
         return Err(usage("`--model` names the file of one server: leave it out to compare two"));
     }
-    let key = match &args.api_key_file {
-        // llama-server takes the first line that is none.
-        Some(path) => {
-            let text = load(path).map_err(|error| Failure::File(error.to_string()))?;
-            let key = text.lines().map(str::trim).find(|line| !line.is_empty());
-            let Some(key) = key else {
-                return Err(Failure::File(format!(
-                    "`{path}` holds no key: write it on a line of its own"
-                )));
-            };
-            Some(key.to_owned())
-        }
-        None => None,
-    };
+    let key = args.api_key_file.as_deref().map(super::api_key).transpose()?;
     let mut strategies = strategies.into_iter();
     let patience = Duration::from_secs(args.timeout);
     urls.iter()

@@ -1,5 +1,7 @@
 //! `composegen client`: what a program needs to use the running server, from the preset that starts it.
 
+#[cfg(feature = "bench")]
+mod check;
 mod written;
 
 use std::io::Write as _;
@@ -32,6 +34,10 @@ pub(super) fn run(args: &cli::Client, terminal: &mut Terminal) -> Result<(), Fai
     let inputs = inputs(&read, &out, &here()?);
     let paths: Vec<Utf8PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
     let files = artifacts(client, &connection, &paths)?;
+    #[cfg(feature = "bench")]
+    if args.check {
+        return check::run(client, &connection, &files, &out, args.output.format, terminal);
+    }
     let refused = |error: crate::quote::Refused| Failure::Rejected(error.to_string());
     let made = Made {
         client: client.name(),

@@ -1,6 +1,7 @@
 //! `composegen ledger`: what was measured so far, two runs side by side, and whether a speed has fallen.
 
 mod compare;
+mod evals;
 pub(super) mod import;
 mod text;
 
@@ -15,12 +16,16 @@ use crate::ledger::{Entry, Filter, Ledger, Run, Source, latest};
 use crate::store;
 use crate::terminal::Terminal;
 
+#[cfg(feature = "eval")]
+pub(super) use evals::sampling;
+
 pub(super) fn run(args: &cli::Ledger, terminal: &mut Terminal) -> Result<(), Failure> {
     match &args.command {
         None => list(&args.list, terminal),
         Some(LedgerCommand::List(args)) => list(args, terminal),
         Some(LedgerCommand::Compare(args)) => compare::run(args, terminal),
         Some(LedgerCommand::Import(args)) => import::run(args, terminal),
+        Some(LedgerCommand::Evals(args)) => evals::run(args, terminal),
     }
 }
 

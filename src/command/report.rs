@@ -167,7 +167,10 @@ fn out(
     }
 }
 
-fn read_published(path: &Utf8Path, terminal: &mut Terminal) -> Result<Vec<Published>, Failure> {
+pub(super) fn read_published(
+    path: &Utf8Path,
+    terminal: &mut Terminal,
+) -> Result<Vec<Published>, Failure> {
     let text = load(path).map_err(|error| Failure::File(error.to_string()))?;
     let mut sources = Sources::default();
     let mut findings = Vec::new();

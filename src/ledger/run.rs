@@ -1,5 +1,6 @@
 //! One run: what ran on what, and what came of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -164,6 +165,9 @@ pub struct Answer {
     pub doubts: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<String>,
+    /// Where it was asked for in another way than the server was started with, by the names that presets use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sampling: BTreeMap<String, f64>,
 }
 
 /// Memory in use, per GPU in device order, and of the system.

@@ -32,6 +32,19 @@ pub struct Completion {
     pub finished: bool,
 }
 
+/// An answer of a server of whatever make.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spoken {
+    pub text: String,
+    /// Where the server tells it apart from the answer.
+    pub reasoning: String,
+    /// By llama-server's timings, or the usage that others report.
+    pub tokens: Option<u64>,
+    pub total: Duration,
+    /// Whether the model ended it, not the limit of tokens.
+    pub finished: bool,
+}
+
 /// What a server is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Props {
@@ -71,9 +84,14 @@ impl Props {
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     text: String,
+    /// Of `text`, what is no reasoning.
+    answer: String,
+    reasoning: String,
     timings: Option<Timings>,
+    usage: Option<u64>,
     pub(super) first_token: Option<Duration>,
     limited: bool,
+    stopped: bool,
 }
 
 impl Gathered {
@@ -91,6 +109,12 @@ impl Gathered {
         let mut pieces = vec![value.get("content")];
         // A model that reasons has begun to answer, too.
         pieces.extend(["reasoning_content", "content"].map(|key| delta.and_then(|d| d.get(key))));
+        for (key, all) in
+            [("reasoning_content", &mut self.reasoning), ("content", &mut self.answer)]
+        {
+            let piece = delta.and_then(|delta| delta.get(key)).and_then(Value::as_str);
+            all.push_str(piece.unwrap_or_default());
+        }
         let before = self.text.len();
         for piece in pieces.into_iter().flatten().filter_map(Value::as_str) {
             self.text.push_str(piece);
@@ -99,7 +123,10 @@ impl Gathered {
             let timings = Timings::deserialize(timings).map_err(|e| format!("`timings`: {e}"))?;
             self.timings = Some(timings);
         }
+        self.usage =
+            value.pointer("/usage/completion_tokens").and_then(Value::as_u64).or(self.usage);
         let stop = value.get("stop_type").or_else(|| value.pointer("/choices/0/finish_reason"));
+        self.stopped |= stop.is_some_and(Value::is_string);
         self.limited |= matches!(stop.and_then(Value::as_str), Some("limit" | "length"));
         Ok(self.text.len() > before)
     }
@@ -110,6 +137,22 @@ impl Gathered {
             text: self.text,
             timings,
             first_token: self.first_token,
+            total,
+            finished: !self.limited,
+        })
+    }
+}
+
+impl Gathered {
+    /// The answer to a chat. One that nobody ended was cut off on its way.
+    pub(super) fn spoken(self, total: Duration) -> Result<Spoken, String> {
+        if !self.stopped {
+            return Err("the stream ended within an answer".to_owned());
+        }
+        Ok(Spoken {
+            text: self.answer,
+            reasoning: self.reasoning,
+            tokens: self.timings.map(|timings| timings.predicted_n).or(self.usage),
             total,
             finished: !self.limited,
         })
@@ -170,6 +213,25 @@ mod tests {
             (done.text.as_str(), done.finished, done.timings.predicted_n),
             ("hm hi", true, 2)
         );
+    }
+
+    #[test]
+    fn an_answer_of_any_server() {
+        let mut gathered = Gathered::default();
+        for event in [
+            r#"{"choices":[{"finish_reason":null,"delta":{"reasoning_content":"hm "}}]}"#,
+            r#"{"choices":[{"finish_reason":null,"delta":{"content":"hi"}}]}"#,
+            r#"{"choices":[{"finish_reason":"length","delta":{}}]}"#,
+            r#"{"choices":[],"usage":{"completion_tokens":7}}"#,
+            "[DONE]",
+        ] {
+            gathered.take(event).unwrap();
+        }
+        let spoken = gathered.spoken(Duration::ZERO).unwrap();
+        assert_eq!((spoken.text.as_str(), spoken.reasoning.as_str()), ("hi", "hm "));
+        assert_eq!((spoken.tokens, spoken.finished), (Some(7), false));
+        let cut = Gathered::default().spoken(Duration::ZERO).unwrap_err();
+        assert_eq!(cut, "the stream ended within an answer");
     }
 
     #[test]

@@ -58,6 +58,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether it has an image.
+    pub(crate) fn has(&self, image: &str) -> Result<(), String> {
+        let found = self.docker(&["image", "inspect", image]).output();
+        let there = found.is_ok_and(|output| output.status.success());
+        there.then_some(()).ok_or_else(|| format!("has no image {image}"))
+    }
+
     pub(crate) fn docker<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new("docker");
         let config = tools::target("engines/config");

@@ -7,18 +7,22 @@
     reason = "the line about skipped tests is for the reader of the run"
 )]
 
+mod check;
 mod client;
 mod dockerfile;
 mod engine;
+mod eval;
 mod faults;
 mod full;
 mod gpus;
+mod hostile;
 mod images;
 mod probe;
 mod project;
 mod proxy;
 mod push;
 mod repository;
+mod scripted;
 mod serving;
 mod strategy;
 mod swarm;
@@ -39,7 +43,9 @@ type Case = (&'static str, fn(&Engine));
 fn main() -> ExitCode {
     let plain: Vec<Case> = [dockerfile::CASES, words::CASES, images::CASES].concat();
     let served: Vec<Case> =
-        [serving::CASES, faults::CASES, probe::CASES, gpus::CASES, tune::CASES].concat();
+        [serving::CASES, faults::CASES, probe::CASES, gpus::CASES, check::CASES, tune::CASES]
+            .concat();
+    let judged: Vec<Case> = [eval::CASES, eval::SERVED].concat();
     let mut trials = Vec::new();
     let strict = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
     let mut add = |cases: &[Case], engine: &Engine, ready: Result<(), String>| {
@@ -56,7 +62,7 @@ fn main() -> ExitCode {
         }
         if ignored { cases.len() } else { 0 }
     };
-    let (mut without_engine, mut without_image) = (0, 0);
+    let (mut without_engine, mut without_image, mut without_python) = (0, 0, 0);
     for engine in Engine::all() {
         let current = if engine.name == "current" { gpus::CDI } else { &[] };
         let served = [&served, current].concat();
@@ -68,10 +74,17 @@ fn main() -> ExitCode {
         }
         if let Err(missing) = &ready {
             println!("engine `{}`: {missing}", engine.name);
-            without_engine += add(&served, &engine, ready);
+            without_engine += add(&served, &engine, ready.clone());
+            without_engine += add(&judged, &engine, ready);
             continue;
         }
+        let python = engine.has(eval::IMAGE);
+        if let Err(missing) = &python {
+            println!("engine `{}`: {missing}", engine.name);
+        }
+        without_python += add(eval::CASES, &engine, python.clone());
         let image = strategy::image(&engine).map(drop);
+        without_image += add(eval::SERVED, &engine, python.and(image.clone()));
         if let Err(missing) = &image {
             println!("engine `{}`: {missing}", engine.name);
         }
@@ -99,6 +112,11 @@ fn main() -> ExitCode {
     if without_engine > 0 {
         println!(
             "skipped: {without_engine} tests that need a Docker engine (`.ci/engines` prepares them)"
+        );
+    }
+    if without_python > 0 {
+        println!(
+            "skipped: {without_python} tests that need an image with Python (`.ci/engines` makes it)"
         );
     }
     if without_image > 0 {

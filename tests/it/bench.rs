@@ -212,6 +212,29 @@ fn one_server_into_the_ledger() {
 }
 
 #[test]
+fn answers_at_each_temperature() {
+    let server = serve(Mood::Steady(30.0));
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["--url", &server.url, "--depth", "5", "--repeat", "1", "--sweep", "temp=0.6,1.0"];
+    let output = bench(dir.path(), &args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("answer at temp=0.6: 42 tokens"));
+    let ledger = Ledger::parse(&std::fs::read_to_string(dir.path().join("ledger.jsonl")).unwrap());
+    let sampling = |i: usize| ledger.entries[0].run.answers[i].sampling["temp"].to_string();
+    assert_eq!([sampling(0), sampling(1)], ["0.6", "1"]);
+    let seen = server.seen.lock().unwrap();
+    let asked = seen.iter().filter(|(request, _)| request == "POST /v1/chat/completions");
+    let temperatures: Vec<serde_json::Value> = asked
+        .map(|(_, body)| {
+            serde_json::from_str::<serde_json::Value>(body).unwrap()["temperature"].take()
+        })
+        .collect();
+    assert_eq!(temperatures, [serde_json::json!(0.6), serde_json::json!(1)]);
+    let output = bench(dir.path(), &["--url", &server.url, "--sweep", "heat=1"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn two_servers_by_turns() {
     let (slow, fast) = (serve(Mood::Steady(20.0)), serve(Mood::Steady(25.0)));
     let dir = tempfile::tempdir().unwrap();

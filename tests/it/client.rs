@@ -1,5 +1,7 @@
 //! What clients are given: reviewed as snapshots, read back by each format's own parser, and every key with its source.
 
+#[cfg(feature = "bench")]
+mod check;
 mod command;
 mod reading;
 

@@ -22,6 +22,8 @@ mod client;
 mod cluster;
 mod dialects;
 mod entrypoint;
+#[cfg(feature = "eval")]
+mod eval;
 mod examples;
 mod gguf;
 mod hardware;

@@ -7,6 +7,7 @@ use crate::bench::{Spread, doubts, prompt};
 use crate::cli::Bench;
 use crate::command::Failure;
 use crate::ledger::{Answer, Speed};
+use crate::preset::sweep::{self, Point};
 use crate::server::{Completion, Prompt};
 use crate::terminal::Terminal;
 
@@ -28,6 +29,7 @@ struct Samples {
 pub(super) fn all(
     args: &Bench,
     targets: &[Target],
+    points: &[Point],
     terminal: &mut Terminal,
 ) -> Result<Vec<Measured>, Failure> {
     let mut measured: Vec<Measured> = targets.iter().map(|_| Measured::default()).collect();
@@ -80,15 +82,21 @@ pub(super) fn all(
             });
         }
     }
-    for turn in 0..args.answers {
+    let turns = points.iter().flat_map(|point| (0..args.answers).map(move |turn| (turn, point)));
+    for (turn, point) in turns {
         for (measured, target) in measured.iter_mut().zip(targets) {
-            let answer = answer(args, target)?;
+            let answer = answer(args, target, point)?;
             writeln!(
                 terminal.err,
-                "{}, answer {} of {}: {} tokens, {}",
+                "{}, answer {} of {}{}: {} tokens, {}",
                 target.server.url(),
                 turn + 1,
                 args.answers,
+                if point.is_empty() {
+                    String::new()
+                } else {
+                    format!(" at {}", sweep::words(point))
+                },
                 answer.tokens.unwrap_or_default(),
                 match answer.doubts.len() {
                     0 => "no doubts".to_owned(),
@@ -142,8 +150,10 @@ fn round(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }
 
-fn answer(args: &Bench, target: &Target) -> Result<Answer, Failure> {
-    let done = target.server.answer(prompt::TASK, args.answer_tokens)?;
+fn answer(args: &Bench, target: &Target, point: &Point) -> Result<Answer, Failure> {
+    let sampling: Vec<_> =
+        point.iter().map(|(key, value)| (sweep::field(key), sweep::json(*value))).collect();
+    let done = target.server.answer(prompt::TASK, args.answer_tokens, &sampling)?;
     let doubts = doubts(&done.text);
     Ok(Answer {
         tokens: Some(done.timings.predicted_n),
@@ -152,5 +162,6 @@ fn answer(args: &Bench, target: &Target) -> Result<Answer, Failure> {
         self_correction: Some(!doubts.is_empty()),
         doubts,
         quality: None,
+        sampling: point.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect(),
     })
 }

@@ -69,5 +69,9 @@ fn line(answer: &Answer) -> String {
         let list: Vec<String> = answer.doubts.iter().map(|doubt| format!("\"{doubt}\"")).collect();
         format!("self-correction: {}", list.join(", "))
     };
-    format!("answer: {tokens} tokens in {seconds:.1} s{end}, {doubts}\n")
+    let sampling: Vec<String> =
+        answer.sampling.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let at =
+        if sampling.is_empty() { String::new() } else { format!(" at {}", sampling.join(", ")) };
+    format!("answer{at}: {tokens} tokens in {seconds:.1} s{end}, {doubts}\n")
 }

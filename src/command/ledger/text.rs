@@ -48,7 +48,9 @@ fn row(entry: &Entry, depth: Option<u64>) -> Vec<String> {
         entry.id.clone(),
         when.map_or_else(dash, |when| when.get(..16).unwrap_or(&when).replace('T', " ")),
         source,
-        run.preset().map_or_else(dash, str::to_owned),
+        run.preset()
+            .or(run.eval.as_ref().and_then(|eval| eval.model.as_deref()))
+            .map_or_else(dash, str::to_owned),
         if layers.is_empty() { dash() } else { layers.join("+") },
         run.ctx_size.map_or_else(dash, |tokens| tokens.to_string()),
         outcome,
@@ -60,8 +62,11 @@ fn row(entry: &Entry, depth: Option<u64>) -> Vec<String> {
     ]
 }
 
-/// `871 tokens`, and what speaks against the answer.
+/// `871 tokens`, and what speaks against the answer; of a benchmark its score.
 fn answer(entry: &Entry) -> Option<String> {
+    if let Some(eval) = &entry.run.eval {
+        return Some(format!("{} {:.1} %", eval.suite, eval.pass_at_1 * 100.0));
+    }
     let answers = &entry.run.answers;
     let last = answers.last()?;
     let doubted = answers.iter().filter(|answer| answer.self_correction == Some(true)).count();
