@@ -15,7 +15,10 @@ pub(crate) fn trials() -> (Vec<Trial>, Vec<String>) {
     let strict = tools::required("COMPOSEGEN_REQUIRE_ENGINE");
     let image = Engine::machine().docker(&["image", "inspect", ENGINE]).output();
     let engine = image.is_ok_and(|found| found.status.success());
-    let engine = (!engine).then(|| format!("full::engine: there is no image {ENGINE}"));
+    // The image may be another checkout's, whose base this one has not.
+    let base = tools::target("engines/base/trixie.tar");
+    let engine = (!engine || !base.exists())
+        .then(|| format!("full::engine: there is no image {ENGINE}, or no {}", base.display()));
     let mount = (!can_mount()).then(|| "full::files: nothing can be mounted here".to_owned());
     let trial = |name: &str, test: fn(), lack: &Option<String>| {
         let run = move || {
