@@ -12,7 +12,7 @@ mod value;
 use crate::diagnostic::Location;
 
 pub use key::{Emit, Key};
-pub use reader::Reader;
+pub use reader::{Reader, document};
 pub(crate) use value::choice;
 pub use value::{Kind, Number, Value};
 

@@ -6,7 +6,7 @@ use super::{Cluster, Member, Worker};
 use crate::diagnostic::{Code, Diagnostic, FileId, Location};
 use crate::hardware::parse::{PARTS, parts};
 use crate::hardware::{Host, Link};
-use crate::table::{Field, Number, Reader, Set, Table, table};
+use crate::table::{Field, Number, Reader, Set, Table, document, table};
 
 /// What `ggml-rpc-server` takes where nothing else is said.
 const PORT: u16 = 50052;
@@ -78,11 +78,7 @@ pub fn parse(
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Described> {
     let before = findings.len();
-    let (root, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let at = error.span().map(|span| Location::new(file, &span));
-        findings.push(Diagnostic::new(Code::Syntax, error.message()).at(at));
-    }
+    let root = document(file, text, findings);
     let root = root.get_ref();
     let mut reader = Reader { file, findings, stray: |_| None };
     let known = Head::KEYS.iter().map(|key| key.name);

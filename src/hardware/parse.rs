@@ -4,7 +4,7 @@ use toml::de::DeTable;
 
 use super::{ComputeCapability, Cpu, Gpu, Host, Isa, Ram};
 use crate::diagnostic::{Code, Diagnostic, FileId, Location};
-use crate::table::{Field, Number, Reader, Table, table};
+use crate::table::{Field, Number, Reader, Table, document, table};
 use crate::units::Bytes;
 
 /// CUDA keeps this much of a card for itself before a program asks; used where the free memory is not given.
@@ -72,11 +72,7 @@ pub fn parse(
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Host> {
     let before = findings.len();
-    let (root, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let at = error.span().map(|span| Location::new(file, &span));
-        findings.push(Diagnostic::new(Code::Syntax, error.message()).at(at));
-    }
+    let root = document(file, text, findings);
     let root = root.get_ref();
     let mut reader = Reader { file, findings, stray: |_| None };
     let known = Head::KEYS.iter().map(|key| key.name);

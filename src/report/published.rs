@@ -1,10 +1,8 @@
 //! Figures of other models as their makers or others published them, each with its source, to stand beside our own.
 
-use serde::Serialize;
-use toml::de::DeTable;
-
 use crate::diagnostic::{Code, Diagnostic, FileId, Location};
-use crate::table::{Field, Number, Reader, table};
+use crate::table::{Field, Number, Reader, document, table};
+use serde::Serialize;
 
 table! {
     /// One published figure.
@@ -38,11 +36,7 @@ pub struct Published {
 /// Reads a file of `[[result]]` tables. A row without a source is an error: a figure that nobody vouches for has no place
 /// beside measured ones.
 pub fn parse(file: FileId, text: &str, findings: &mut Vec<Diagnostic>) -> Vec<Published> {
-    let (root, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let at = error.span().map(|span| Location::new(file, &span));
-        findings.push(Diagnostic::new(Code::Syntax, error.message()).at(at));
-    }
+    let root = document(file, text, findings);
     let root = root.get_ref();
     let mut reader = Reader { file, findings, stray: |_| None };
     reader.unknown(root, "", &["result"].into_iter());

@@ -6,6 +6,20 @@ use toml::de::{DeTable, DeValue};
 use super::{Field, Key, Set, Table, Value};
 use crate::diagnostic::{Code, Diagnostic, FileId, Location};
 
+/// A file's text as TOML. What cannot be read is a finding, and the rest is there.
+pub fn document<'t>(
+    file: FileId,
+    text: &'t str,
+    findings: &mut Vec<Diagnostic>,
+) -> Spanned<DeTable<'t>> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let at = error.span().map(|span| Location::new(file, &span));
+        findings.push(Diagnostic::new(Code::Syntax, error.message()).at(at));
+    }
+    root
+}
+
 /// Reads the tables of one file.
 pub struct Reader<'a> {
     pub file: FileId,
