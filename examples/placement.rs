@@ -19,6 +19,7 @@ use composegen::gguf::{self, Model};
 use composegen::hardware::Gpu;
 use composegen::plan::memory::Request;
 use composegen::plan::placement::{Granularity, Placement, Task, place};
+use composegen::plan::speed::System;
 use composegen::units::Bytes;
 use serde::Deserialize;
 
@@ -110,7 +111,7 @@ fn timed(name: &str, model: &Model, gpus: &[Gpu], args: &str) -> Result<String, 
     let task = Task {
         model,
         gpus,
-        ram_gbs: Some(50.0),
+        system: System { ram_gbs: Some(50.0), ..System::default() },
         ram: None,
         request: &request,
         margin: &margin,
@@ -161,7 +162,7 @@ fn run() -> Result<String, String> {
             let task = Task {
                 model: &model,
                 gpus: &gpus,
-                ram_gbs: Some(50.0),
+                system: System { ram_gbs: Some(50.0), ..System::default() },
                 ram: None,
                 request: &request,
                 margin: &margin,

@@ -12,6 +12,7 @@ use composegen::hardware::Host;
 use composegen::plan::memory::{Estimate, Profile, Request, estimate};
 use composegen::plan::pattern::override_string;
 use composegen::plan::placement::{Granularity, Task, place};
+use composegen::plan::speed::System;
 use composegen::preset::record::Outcome;
 use composegen::preset::resolve::Library;
 use composegen::preset::value;
@@ -225,7 +226,7 @@ fn plans(folder: &Utf8Path, profile: &'static Profile) -> Result<String, String>
             let task = Task {
                 model: &model,
                 gpus: &host.gpus,
-                ram_gbs: host.ram.bandwidth_gbs,
+                system: System::of(host),
                 ram: None,
                 request: &request,
                 margin: &margin,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod calibrate;
 mod client;
 #[cfg(feature = "engine")]
 mod engine;
@@ -20,6 +21,7 @@ use clap_complete::Shell;
 
 #[cfg(feature = "bench")]
 pub use bench::Bench;
+pub use calibrate::Calibrate;
 pub use client::{Client, ClientAction, ClientList};
 #[cfg(feature = "engine")]
 pub use engine::{Chosen, Doctor, Logs, Probe, Push, Run, Running, Status, Up};
@@ -108,6 +110,8 @@ pub enum Command {
     /// Let running servers solve coding problems, judge what they answer, and write the score into the ledger
     #[cfg(feature = "eval")]
     Eval(Eval),
+    /// Fit the speed model to the ledger's runs of a machine, and say how much better it predicts
+    Calibrate(Calibrate),
     /// Show what was measured, compare two runs, or fail where a speed has fallen
     Ledger(Ledger),
     /// Write one page about all strategies: which to run and why, with every figure's source

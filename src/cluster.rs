@@ -104,6 +104,7 @@ impl Cluster {
             cpu,
             ram: own.ram.clone(),
             driver: self.driver(),
+            speed: own.speed,
         }
     }
 

@@ -6,6 +6,7 @@ mod auto;
 #[cfg(feature = "bench")]
 mod bench;
 mod build;
+mod calibrate;
 mod calibration;
 mod check;
 mod checked;
@@ -168,6 +169,7 @@ pub fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Bench(args) => bench::run(args, terminal),
         #[cfg(feature = "eval")]
         Command::Eval(args) => eval::run(args, terminal),
+        Command::Calibrate(args) => calibrate::run(args, terminal),
         Command::Ledger(args) => ledger::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
         Command::Ot(args) => ot::run(args, terminal),

@@ -3,6 +3,7 @@
 pub mod known;
 pub mod parse;
 pub mod schema;
+pub mod speed;
 pub mod text;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use crate::table::choice;
 use crate::units::Bytes;
 pub use known::known;
+pub use speed::Speed;
 
 /// One machine, every value settled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,6 +26,9 @@ pub struct Host {
     pub ram: Ram,
     /// The NVIDIA driver's version, where known.
     pub driver: Option<String>,
+    /// What was fitted to runs of this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<Speed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -4,6 +4,7 @@
 //! version wrote.
 
 mod eval;
+pub mod llama_bench;
 mod moment;
 mod run;
 mod select;

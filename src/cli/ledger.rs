@@ -20,7 +20,7 @@ pub enum LedgerCommand {
     List(LedgerList),
     /// Show two runs side by side, and whether one is faster by more than chance
     Compare(LedgerCompare),
-    /// Take over what presets say was measured, marked as reported
+    /// Take over what presets say was measured, marked as reported, or what llama-bench printed
     Import(LedgerImport),
     /// Show coding benchmarks, one's own and published ones, side by side
     Evals(LedgerEvals),
@@ -84,6 +84,9 @@ pub struct LedgerImport {
     /// Directory with presets
     #[arg(default_value = "presets", value_name = "DIR")]
     pub dir: Utf8PathBuf,
+    /// Take over what `llama-bench -o jsonl` printed instead, `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    pub llama_bench: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub file: LedgerFile,
 }

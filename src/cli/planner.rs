@@ -68,7 +68,7 @@ pub struct Plan {
     pub output: Output,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Machine {
     /// Hardware file
     #[arg(long, value_name = "FILE", conflicts_with = "gpu")]

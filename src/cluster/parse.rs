@@ -26,7 +26,7 @@ table! {
     pub struct HostTable {
         /// Its name: lower-case letters, digits, dashes.
         name: String;
-        /// Its hardware: a name in `hardware/` beside the presets, or a path; or write `gpu`, `cpu` and `ram` below it.
+        /// Its hardware: a name in `hardware/` beside the presets, or a path; or write `gpu`, `cpu`, `ram` and `speed` below it.
         hardware: String;
         /// Where its worker listens, on a private network.
         port: i64, 1 ..= 65535;

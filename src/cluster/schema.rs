@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::parse::{Head, HostTable, LinkTable};
-use crate::hardware::parse::{CpuTable, GpuTable, RamTable};
+use crate::hardware::parse::{CpuTable, GpuTable, RamTable, SpeedTable};
 use crate::table::{Table, schema};
 
 /// Draft 2020-12, pretty printed, one trailing newline.
@@ -16,6 +16,7 @@ pub fn text() -> String {
     host.insert("gpu".to_owned(), list(schema::object::<GpuTable>()));
     host.insert("cpu".to_owned(), schema::object::<CpuTable>());
     host.insert("ram".to_owned(), schema::object::<RamTable>());
+    host.insert("speed".to_owned(), schema::object::<SpeedTable>());
     let mut properties = keys(Head::KEYS);
     properties.insert("host".to_owned(), list(schema::closed(HostTable::DOC, &host)));
     properties.insert("link".to_owned(), list(schema::object::<LinkTable>()));

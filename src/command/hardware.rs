@@ -67,11 +67,11 @@ fn bandwidth(host: &mut Host) -> Option<String> {
         ),
         Bandwidth::Measured { gbs, threads } => (
             // Predictions count with what memory is rated for.
-            gbs / CONSTANTS.cpu_efficiency,
+            gbs / CONSTANTS.speed.cpu_efficiency,
             format!(
                 "Measured: {threads} threads read {gbs:.1} GB/s, about {:.0} % of what memory is rated for. A busy machine \
                  shows less; channels x MT/s x 8 / 1000 is the rating.",
-                CONSTANTS.cpu_efficiency * 100.0
+                CONSTANTS.speed.cpu_efficiency * 100.0
             ),
         ),
     };
@@ -112,7 +112,7 @@ fn found(args: &Detect, terminal: &mut Terminal) -> Result<(Host, Vec<String>), 
         } else {
             "GPUs as they were named, with figures of the known cards; processor and memory as they were found."
         };
-        let host = Host { name, gpus, cpu, ram, driver: None };
+        let host = Host { name, gpus, cpu, ram, driver: None, speed: None };
         return Ok((host, vec![remark.to_owned()]));
     }
     let found = gpu::detect().map_err(|error| {
@@ -153,8 +153,8 @@ fn found(args: &Detect, terminal: &mut Terminal) -> Result<(Host, Vec<String>), 
         ),
         "a CUDA context takes; correct it where other programs come and go.".to_owned(),
     ];
-    let host =
-        Host { name, gpus: found.gpus, cpu: found.cpu, ram: found.ram, driver: found.driver };
+    let (gpus, cpu, ram) = (found.gpus, found.cpu, found.ram);
+    let host = Host { name, gpus, cpu, ram, driver: found.driver, speed: None };
     Ok((host, remarks))
 }
 

@@ -108,6 +108,7 @@ pub(super) fn host(
         cpu: Cpu::default(),
         ram: args.ram.as_deref().map(ram).transpose()?.unwrap_or_default(),
         driver: None,
+        speed: None,
     }))
 }
 

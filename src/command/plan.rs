@@ -23,7 +23,7 @@ use crate::gguf::{DType, Model, Role};
 use crate::hardware::Host;
 use crate::plan::memory::{FlashAttention, Override, Request};
 use crate::plan::placement::{Granularity, Placement, Rule, Task, place};
-use crate::plan::speed::{Crossing, Prediction};
+use crate::plan::speed::{Crossing, Prediction, System};
 use crate::preset::resolve::PREFIX;
 use crate::terminal::Terminal;
 use crate::units::Bytes;
@@ -31,8 +31,9 @@ use alternatives::Alternative;
 pub(super) use own::Own;
 #[cfg(feature = "engine")]
 pub(super) use own::PLACES;
+pub(super) use write::put;
 #[cfg(feature = "engine")]
-pub(super) use write::{Words, place as place_words, put};
+pub(super) use write::{Words, place as place_words};
 
 /// What is planned, however it was given.
 pub(super) struct Case {
@@ -80,7 +81,7 @@ impl Case {
         Task {
             model: &self.model,
             gpus: &self.host.gpus,
-            ram_gbs: self.host.ram.bandwidth_gbs,
+            system: System::of(&self.host),
             ram: self.host.ram.total,
             request,
             margin,

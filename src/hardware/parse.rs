@@ -2,7 +2,7 @@
 
 use toml::de::DeTable;
 
-use super::{ComputeCapability, Cpu, Gpu, Host, Isa, Ram};
+use super::{ComputeCapability, Cpu, Gpu, Host, Isa, Ram, Speed};
 use crate::diagnostic::{Code, Diagnostic, FileId, Location};
 use crate::table::{Field, Number, Reader, Table, document, table};
 use crate::units::Bytes;
@@ -64,6 +64,24 @@ table! {
     }
 }
 
+table! {
+    /// How fast the machine was found to be, beside its bandwidths: written by `composegen calibrate`.
+    pub struct SpeedTable {
+        /// The share of a GPU's bandwidth that a token's reads reach.
+        gpu_efficiency: Number, 0.01 ..= 2.0;
+        /// The same for system memory.
+        cpu_efficiency: Number, 0.01 ..= 2.0;
+        /// One block's kernels on a GPU, microseconds.
+        block_us: Number, 0.0 ..= 1_000_000.0;
+        /// The same of a block that keeps a state instead of a cache.
+        recurrent_us: Number, 0.0 ..= 1_000_000.0;
+        /// One block's experts on the CPU: the way there and back, microseconds.
+        visit_us: Number, 0.0 ..= 1_000_000.0;
+        /// The relative error that is to be expected, 0.1 for 10 %.
+        error: Number, 0.0 ..= 100.0;
+    }
+}
+
 /// Reads a hardware file. `None` where a finding makes the description unusable.
 pub fn parse(
     file: FileId,
@@ -87,13 +105,14 @@ pub fn parse(
 }
 
 /// The tables of a machine's parts.
-pub const PARTS: [&str; 3] = ["gpu", "cpu", "ram"];
+pub const PARTS: [&str; 4] = ["gpu", "cpu", "ram", "speed"];
 
 /// A machine's parts, in whatever table they stand. What is wrong with them are findings.
 pub fn parts(reader: &mut Reader<'_>, table: &DeTable<'_>, name: &str) -> Host {
     let cpu: CpuTable = reader.table(table, "cpu");
     let ram: RamTable = reader.table(table, "ram");
     let gpus: Vec<GpuTable> = reader.tables(table, "gpu");
+    let speed = speed(reader, table);
     let (file, findings) = (reader.file, &mut *reader.findings);
     let gpus = gpus.into_iter().enumerate().filter_map(|(i, gpu)| settle(i, gpu, file, findings));
     Host {
@@ -110,7 +129,40 @@ pub fn parts(reader: &mut Reader<'_>, table: &DeTable<'_>, name: &str) -> Host {
             total: take(ram.total_mib).map(mib),
             bandwidth_gbs: take(ram.bandwidth_gbs).map(|n| n.value),
         },
+        speed,
     }
+}
+
+/// All of it or nothing: some of the constants would not go with those that ship.
+fn speed(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Speed> {
+    let (at, _) = table.get_key_value("speed")?;
+    let at = Location::new(reader.file, &at.span());
+    let found: SpeedTable = reader.table(table, "speed");
+    let mut number = |key: &str, field: Field<Number>| {
+        if field.is_none() {
+            reader.findings.push(
+                Diagnostic::new(Code::MissingKey, format!("`[speed]` has no `{key}`"))
+                    .at(at.clone())
+                    .help("`composegen calibrate` writes all of its keys; without the table the shipped constants count"),
+            );
+        }
+        take(field).map(|number| number.value)
+    };
+    let (gpu, cpu) = (
+        number("gpu_efficiency", found.gpu_efficiency),
+        number("cpu_efficiency", found.cpu_efficiency),
+    );
+    let (block, recurrent) =
+        (number("block_us", found.block_us), number("recurrent_us", found.recurrent_us));
+    let (visit, error) = (number("visit_us", found.visit_us), number("error", found.error));
+    Some(Speed {
+        gpu_efficiency: gpu?,
+        cpu_efficiency: cpu?,
+        block_us: block?,
+        recurrent_us: recurrent?,
+        visit_us: visit?,
+        error: error?,
+    })
 }
 
 fn settle(

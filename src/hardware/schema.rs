@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::parse::{CpuTable, GpuTable, Head, RamTable};
+use super::parse::{CpuTable, GpuTable, Head, RamTable, SpeedTable};
 use crate::table::{Table, schema};
 
 /// Draft 2020-12, pretty printed, one trailing newline.
@@ -13,5 +13,6 @@ pub fn text() -> String {
         .insert("gpu".into(), json!({ "type": "array", "items": schema::object::<GpuTable>() }));
     properties.insert("cpu".into(), schema::object::<CpuTable>());
     properties.insert("ram".into(), schema::object::<RamTable>());
+    properties.insert("speed".into(), schema::object::<SpeedTable>());
     schema::document("composegen hardware", "A machine that models are placed on.", &properties)
 }

@@ -2,7 +2,7 @@
 
 use toml_edit::Value;
 
-use super::{Gpu, Host, known};
+use super::{Gpu, Host, Speed, known};
 
 /// What a person writes for a card of their own.
 const TEMPLATE: &str = "\
@@ -52,6 +52,7 @@ pub fn text(host: &Host, remarks: &Remarks, schema: bool) -> String {
     ];
     let unknown = if ram.bandwidth_gbs.is_none() { BANDWIDTH } else { "" };
     blocks.extend(table("[ram]\n", &lines, unknown));
+    blocks.extend(host.speed.as_ref().map(speed));
     blocks.join("\n")
 }
 
@@ -107,6 +108,22 @@ fn head(host: &Host, remarks: &[String], schema: bool) -> String {
     text
 }
 
+/// What [`super::parse`] reads as the machine's own constants.
+pub fn speed(speed: &Speed) -> String {
+    let Speed { gpu_efficiency, cpu_efficiency, block_us, recurrent_us, visit_us, error } = *speed;
+    let keys = [
+        ("gpu_efficiency", gpu_efficiency),
+        ("cpu_efficiency", cpu_efficiency),
+        ("block_us", block_us),
+        ("recurrent_us", recurrent_us),
+        ("visit_us", visit_us),
+        ("error", error),
+    ];
+    let mut text = "[speed]\n".to_owned();
+    text.extend(keys.map(|(key, value)| number(key, value)));
+    text
+}
+
 /// A comment ends where its line does.
 fn comment(remark: &str) -> String {
     let plain: String = remark.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -157,7 +174,7 @@ mod tests {
 
     use super::{Remarks, file_name, text, title};
     use crate::diagnostic::FileId;
-    use crate::hardware::{Cpu, Gpu, Host, Isa, Ram, known, parse};
+    use crate::hardware::{Cpu, Gpu, Host, Isa, Ram, Speed, known, parse};
     use crate::units::Bytes;
 
     fn any_gpu() -> impl Strategy<Value = Gpu> {
@@ -193,6 +210,7 @@ mod tests {
             let host = Host {
                 name,
                 gpus,
+                speed: schema.then_some(Speed { gpu_efficiency: 0.5, cpu_efficiency: 0.8, block_us: 60.0, recurrent_us: 0.0, visit_us: 1.5, error: 0.1 }),
                 cpu: Cpu { name: driver.clone(), cores, threads: cores, isa: Some(Isa::V3) },
                 ram: Ram {
                     total: cores.map(|n| Bytes::from_mib(256 + u64::from(n))),

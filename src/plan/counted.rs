@@ -11,6 +11,7 @@ use crate::units::Bytes;
 
 use super::memory::{Estimate, EstimateError, GpuLayers, Request, estimate, split};
 use super::placement::{Flag, Granularity, Placement, Task, place};
+use super::speed::System;
 
 /// What a layer on a card is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +197,7 @@ fn planned(
     place(&Task {
         model,
         gpus,
-        ram_gbs: None,
+        system: System::default(),
         ram: None,
         request,
         margin,

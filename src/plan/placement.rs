@@ -18,9 +18,9 @@ mod words;
 use serde::Serialize;
 
 use super::memory::{Estimate, EstimateError, Request, SplitMode, devices};
-use super::speed::{Crossing, Prediction};
+use super::speed::{Crossing, Prediction, System};
 use crate::gguf::Model;
-use crate::hardware::Gpu;
+use crate::hardware::{Gpu, Speed};
 use crate::units::Bytes;
 
 pub use rules::Rule;
@@ -43,8 +43,8 @@ pub struct Task<'a> {
     pub model: &'a Model,
     /// In device order.
     pub gpus: &'a [Gpu],
-    /// Bandwidth of system memory in GB/s, where known.
-    pub ram_gbs: Option<f64>,
+    /// The machine around them.
+    pub system: System,
     /// System memory, where known. It decides only where devices of other machines could take what it cannot.
     pub ram: Option<Bytes>,
     /// Context, batches, cache types and so on. Its overrides stay in front; `-ngl` and `-ts` are chosen anew.
@@ -105,6 +105,11 @@ pub fn place(task: &Task<'_>) -> Result<Placement, EstimateError> {
 }
 
 impl Task<'_> {
+    /// What counts beside bytes: of the machine, else of the build.
+    fn costs(&self) -> Speed {
+        self.system.costs(self.request.profile)
+    }
+
     /// Indices of the GPUs in use, in the order in which llama.cpp fills them.
     fn used(&self) -> Vec<usize> {
         devices::used(self.gpus, &Request { split_mode: SplitMode::Layer, ..self.request.clone() })

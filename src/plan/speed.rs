@@ -1,6 +1,8 @@
 //! How long a token takes, predicted: bytes read over each memory's bandwidth, plus fixed costs per block and per
 //! visit to the CPU. Calibrated on measured speeds; the constants and their source are in `speed/constants.toml`.
 
+mod fit;
+mod system;
 mod traffic;
 mod wire;
 
@@ -8,25 +10,20 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hardware::Gpu;
+use super::memory::{LoadMode, Request};
+use crate::hardware::{Gpu, Speed};
+pub use fit::{Fit, Sample, fit, largest, spread};
+pub use system::System;
 pub use wire::{Crossing, Load, Shape, Wire};
 
 /// Constants of the model. Times in seconds, bandwidths in bytes per second, efficiencies as shares.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Constants {
-    /// The share of a GPU's bandwidth that a token's reads reach.
-    pub gpu_efficiency: f64,
-    /// The same for system memory.
-    pub cpu_efficiency: f64,
     /// Of a GPU whose bandwidth is not known, GB/s.
     pub gpu_default_gbs: f64,
     /// Of system memory whose bandwidth is not known, GB/s.
     pub ram_default_gbs: f64,
-    /// Kernel launches of one block.
-    pub block_seconds: f64,
-    /// One block's experts on the CPU: the way there and back, and waiting for threads.
-    pub visit_seconds: f64,
     /// From one GPU to the next.
     pub hop_seconds: f64,
     /// What a call of a worker takes beside the link's time: threads that wake up on both sides.
@@ -34,13 +31,22 @@ pub struct Constants {
     /// Tensors of a block's attention, and of its experts, in a graph that is sent anew.
     pub attention_tensors: f64,
     pub expert_tensors: f64,
-    /// Weights on their way to a GPU for a large batch, GB/s.
-    pub pcie_gbs: f64,
-    /// Operations that a GPU does in the time it reads one byte, large batches.
-    pub operations_per_byte: f64,
-    /// Relative errors, as far as they are known.
-    pub decode_error: f64,
+    /// Weights that one core works on, GB/s.
+    pub core_gbs: f64,
+    /// Weights on their way to a GPU for a large batch, GB/s: out of pinned memory, and out of a mapped file.
+    pub pinned_gbs: f64,
+    pub mapped_gbs: f64,
+    /// Operations in the time that one byte is read, large batches: of a GPU, of a GPU on routed experts, of the
+    /// processor.
+    pub gpu_operations: f64,
+    pub expert_operations: f64,
+    pub cpu_operations: f64,
+    /// What a token of a large batch takes in a block that keeps a state, which is computed token after token.
+    pub scan_us: f64,
+    /// The relative error of prompt speeds, as far as it is known.
     pub prompt_error: f64,
+    /// Of the modelled build, on a machine that nobody measured.
+    pub speed: Speed,
 }
 
 /// What the constants are.
@@ -54,8 +60,11 @@ pub static CONSTANTS: LazyLock<Constants> = LazyLock::new(|| {
 pub struct Rates {
     pub gpus: Vec<f64>,
     pub cpu: f64,
+    /// What system memory is rated for.
+    pub memory: f64,
     /// Per device of another machine, what it costs to get there.
     pub wires: Vec<Option<Wire>>,
+    pub costs: Speed,
 }
 
 /// What one token reads and where it goes.
@@ -64,7 +73,9 @@ pub struct Traffic {
     /// Bytes read per GPU.
     pub gpus: Vec<f64>,
     pub cpu: f64,
-    pub blocks: u32,
+    /// Blocks with a cache, and blocks with a state instead.
+    pub blocks: f64,
+    pub recurrent: f64,
     /// Blocks whose experts are on the CPU, wholly or in part.
     pub visits: f64,
     /// From one GPU to the next.
@@ -75,6 +86,9 @@ pub struct Traffic {
     pub streamed: f64,
     /// Weights that work on one token, as bytes.
     pub active: f64,
+    /// Of them, routed experts: all, and those in system memory.
+    pub experts: f64,
+    pub away: f64,
 }
 
 /// Tokens per second, predicted, with relative errors.
@@ -91,19 +105,22 @@ pub struct Prediction {
 }
 
 impl Rates {
-    /// Of GPUs in device order, and of system memory in GB/s. `shape` is the model's.
-    pub fn new(gpus: &[&Gpu], ram_gbs: Option<f64>, shape: Shape) -> Self {
+    /// Of GPUs in device order, in a machine, with its costs. `shape` is the model's.
+    pub fn new(gpus: &[&Gpu], system: System, shape: Shape, costs: Speed) -> Self {
         let c = &*CONSTANTS;
-        let ram = |gbs: Option<f64>| gbs.unwrap_or(c.ram_default_gbs) * 1e9 * c.cpu_efficiency;
         let gpu = |gpu: &&Gpu| match &gpu.remote {
-            Some(remote) if remote.cpu => ram(gpu.bandwidth_gbs),
-            _ => gpu.bandwidth_gbs.unwrap_or(c.gpu_default_gbs) * 1e9 * c.gpu_efficiency,
+            Some(remote) if remote.cpu => {
+                System { ram_gbs: gpu.bandwidth_gbs, ..System::default() }.rate(costs)
+            }
+            _ => gpu.bandwidth_gbs.unwrap_or(c.gpu_default_gbs) * 1e9 * costs.gpu_efficiency,
         };
         let wire = |gpu: &&Gpu| Some(Wire { link: gpu.remote.as_ref()?.link, shape });
         Self {
             gpus: gpus.iter().map(gpu).collect(),
-            cpu: ram(ram_gbs),
+            cpu: system.rate(costs),
+            memory: system.memory(),
             wires: gpus.iter().map(wire).collect(),
+            costs,
         }
     }
 
@@ -124,45 +141,82 @@ impl Rates {
 
 /// Seconds per token while an answer is written, at a nearly empty context.
 pub fn seconds(rates: &Rates, traffic: &Traffic) -> f64 {
-    let c = &*CONSTANTS;
     let gpus: f64 = traffic.gpus.iter().zip(&rates.gpus).map(|(bytes, rate)| bytes / rate).sum();
     gpus + traffic.cpu / rates.cpu
-        + f64::from(traffic.blocks) * c.block_seconds
-        + traffic.visits * c.visit_seconds
-        + f64::from(traffic.hops) * c.hop_seconds
+        + traffic.blocks * micros(rates.costs.block_us)
+        + traffic.recurrent * micros(rates.costs.recurrent_us)
+        + traffic.visits * micros(rates.costs.visit_us)
+        + beside(traffic)
+}
+
+/// Seconds per token that no machine's costs are in.
+fn beside(traffic: &Traffic) -> f64 {
+    f64::from(traffic.hops) * CONSTANTS.hop_seconds
         + traffic.crossings.iter().map(|crossing| crossing.seconds).sum::<f64>()
 }
 
-/// Both speeds. A batch of `ubatch` tokens streams the weights in system memory to the first GPU, once.
-pub fn predict(rates: &Rates, traffic: &Traffic, ubatch: u64, assumed: bool) -> Prediction {
-    let c = &*CONSTANTS;
-    let tokens = ubatch.max(1) as f64;
-    // Two operations per weight; the bytes of a weight differ by type, about one each.
-    let local = rates.gpus.iter().zip(&rates.wires).filter(|(_, wire)| wire.is_none());
-    let fastest = local.map(|(rate, _)| *rate).fold(rates.cpu, f64::max);
-    let done = |active: f64, rate: f64| 2.0 * active * tokens / (rate * c.operations_per_byte);
-    // Weights in system memory come to this machine's GPU; another machine's devices compute what they hold.
-    let remote = rates.gpus.iter().zip(&rates.wires).zip(&traffic.gpus);
-    let remote = remote.filter(|((_, wire), _)| wire.is_some());
-    let (theirs, elsewhere) = remote.fold((0.0, 0.0), |(bytes, seconds), ((rate, _), read)| {
-        (bytes + read, seconds + done(*read, *rate))
-    });
-    let work = done((traffic.active - theirs).max(0.0), fastest) + elsewhere;
-    // A batch crosses a link as often as a token does, with a state for each of its tokens.
-    let wired: f64 = traffic.crossings.iter().map(|crossing| crossing.batch(tokens)).sum();
-    let batch = traffic.streamed / (c.pcie_gbs * 1e9) + work + wired;
+fn micros(us: f64) -> f64 {
+    us * 1e-6
+}
+
+/// Both speeds.
+pub fn predict(rates: &Rates, traffic: &Traffic, request: &Request, assumed: bool) -> Prediction {
+    let tokens = request.ubatch_size.max(1) as f64;
     Prediction {
         decode_tps: 1.0 / seconds(rates, traffic),
-        prompt_tps: tokens / batch.max(f64::MIN_POSITIVE),
-        error: c.decode_error,
-        prompt_error: c.prompt_error,
+        prompt_tps: tokens / batch(rates, traffic, request, tokens).max(f64::MIN_POSITIVE),
+        error: rates.costs.error,
+        prompt_error: CONSTANTS.prompt_error,
         assumed,
     }
 }
 
+/// Seconds for a batch of a prompt. Weights in system memory come to this machine's first GPU, once, unless the processor
+/// is to compute what it holds; another machine's devices compute what they hold.
+fn batch(rates: &Rates, traffic: &Traffic, request: &Request, tokens: f64) -> f64 {
+    let c = &*CONSTANTS;
+    // Two operations per weight; the bytes of a weight differ by type, about one each.
+    let done = |active: f64, rate: f64, operations: f64| {
+        2.0 * active.max(0.0) * tokens / (rate * operations)
+    };
+    let local = rates.gpus.iter().zip(&rates.wires).filter(|(_, wire)| wire.is_none());
+    let gpu = local.map(|(rate, _)| *rate).reduce(f64::max);
+    let remote = rates.gpus.iter().zip(&rates.wires).zip(&traffic.gpus);
+    let remote = remote.filter(|((_, wire), _)| wire.is_some());
+    let (theirs, elsewhere) = remote.fold((0.0, 0.0), |(bytes, seconds), ((rate, _), read)| {
+        (bytes + read, seconds + done(*read, *rate, c.gpu_operations))
+    });
+    let gbs = if request.load_mode == LoadMode::Copied { c.pinned_gbs } else { c.mapped_gbs };
+    // Fewer tokens than that are computed where the weights lie.
+    let streams = request.op_offload && tokens >= OFFLOADED;
+    let (here, experts, kept) = match gpu {
+        Some(_) if streams => (traffic.active - theirs, traffic.experts, 0.0),
+        Some(_) => {
+            (traffic.active - theirs - traffic.cpu, traffic.experts - traffic.away, traffic.cpu)
+        }
+        None => (0.0, 0.0, traffic.active - theirs),
+    };
+    let experts = experts.clamp(0.0, here.max(0.0));
+    let gpu = gpu.unwrap_or(rates.cpu);
+    let stream = if streams && kept <= 0.0 { traffic.streamed / (gbs * 1e9) } else { 0.0 };
+    // A batch crosses a link as often as a token does, with a state for each of its tokens.
+    let wired: f64 = traffic.crossings.iter().map(|crossing| crossing.batch(tokens)).sum();
+    stream
+        + done(here - experts, gpu, c.gpu_operations)
+        + done(experts, gpu, c.expert_operations)
+        + done(kept, rates.cpu, c.cpu_operations)
+        + tokens * traffic.recurrent * micros(c.scan_us)
+        + elsewhere
+        + wired
+}
+
+/// Tokens of a batch from which on a GPU takes over what lies in system memory (`GGML_OP_OFFLOAD_MIN_BATCH`).
+const OFFLOADED: f64 = 32.0;
+
 #[cfg(test)]
 mod tests {
-    use super::{Rates, Shape, Traffic, seconds};
+    use super::{Rates, Shape, System, Traffic, seconds};
+    use crate::plan::memory::Profile;
 
     /// Bytes that a token reads on CUDA0, CUDA1 and the CPU, blocks with experts on the CPU, measured tokens per second.
     ///
@@ -195,12 +249,15 @@ mod tests {
     fn is_within_ten_percent_of_every_measured_speed() {
         let gpus = [gpu(1008.0), gpu(896.0)];
         let shape = Shape { state: 8192.0, logits: 0.0, experts_used: 10.0 };
-        let rates = Rates::new(&gpus.iter().collect::<Vec<_>>(), Some(50.0), shape);
+        let system = System { ram_gbs: Some(50.0), cores: Some(8), speed: None };
+        let costs = system.costs(Profile::named("seed-2026-02"));
+        let rates = Rates::new(&gpus.iter().collect::<Vec<_>>(), system, shape, costs);
         for (name, [first, second, cpu], visits, measured) in MEASURED {
             let traffic = Traffic {
                 gpus: vec![first, second],
                 cpu,
-                blocks: 48,
+                blocks: 12.0,
+                recurrent: 36.0,
                 visits,
                 hops: 2,
                 ..Traffic::default()

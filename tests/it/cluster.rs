@@ -9,6 +9,7 @@ use composegen::gguf::{self, Model};
 use composegen::hardware::{Gpu, Host, Link};
 use composegen::plan::memory::{Request, estimate};
 use composegen::plan::placement::{Granularity, Placement, Task, place};
+use composegen::plan::speed::System;
 use composegen::preset::resolve::Library;
 use composegen::units::Bytes;
 
@@ -47,7 +48,7 @@ fn planned(model: &Model, host: &Host, flags: &[&str], ram: Option<Bytes>) -> Pl
     let task = Task {
         model,
         gpus: &host.gpus,
-        ram_gbs: host.ram.bandwidth_gbs,
+        system: System::of(host),
         ram: ram.or(host.ram.total),
         request: &request,
         margin: &margin,
@@ -161,7 +162,7 @@ fn speed(model: &Model, host: &Host) -> (f64, bool) {
     let task = Task {
         model,
         gpus: &host.gpus,
-        ram_gbs: host.ram.bandwidth_gbs,
+        system: System::of(host),
         ram: host.ram.total,
         request: &request,
         margin: &margin,

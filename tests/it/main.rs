@@ -15,6 +15,7 @@
 mod auto;
 #[cfg(feature = "bench")]
 mod bench;
+mod calibrate;
 mod calibration;
 mod chain;
 mod cli;

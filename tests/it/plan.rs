@@ -8,6 +8,7 @@ use composegen::hardware::Gpu;
 use composegen::plan::memory::{Request, estimate};
 use composegen::plan::pattern::{Overrides, Verdict, claims};
 use composegen::plan::placement::{Granularity, Placement, Task, place};
+use composegen::plan::speed::System;
 use composegen::units::Bytes;
 
 use crate::repository::{root, snapshots};
@@ -45,7 +46,7 @@ fn placed(model: &Model, gpus: &[Gpu], request: &Request, granularity: Granulari
     let task = Task {
         model,
         gpus,
-        ram_gbs: Some(50.0),
+        system: System { ram_gbs: Some(50.0), ..System::default() },
         ram: None,
         request,
         margin: &margin,
@@ -197,7 +198,7 @@ fn pinned_layers_stay() {
     let plan = place(&Task {
         model: &model,
         gpus: &rig,
-        ram_gbs: None,
+        system: System::default(),
         ram: None,
         request: &request,
         margin: &margin,

@@ -6,6 +6,7 @@ use composegen::hardware::Gpu;
 use composegen::plan::memory::{EstimateError, Profile, Request, estimate};
 use composegen::plan::pattern::override_string;
 use composegen::plan::placement::{Granularity, Task, place};
+use composegen::plan::speed::System;
 use composegen::preset::image;
 use composegen::units::Bytes;
 
@@ -195,7 +196,7 @@ fn plans_what_was_found_by_hand_within_a_layer_per_card() {
         let task = Task {
             model: &model,
             gpus: &gpus,
-            ram_gbs: Some(50.0),
+            system: System { ram_gbs: Some(50.0), ..System::default() },
             ram: None,
             request: &request,
             margin: &margin,

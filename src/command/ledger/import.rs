@@ -3,11 +3,15 @@
 use std::io::Write as _;
 
 use super::{Failure, append, load};
+use camino::Utf8Path;
+
 use crate::bench::Spread;
 use crate::cli::LedgerImport;
 use crate::command::list::presets;
 use crate::command::{report, run_key};
-use crate::ledger::{Answer, Gguf, Key, Ledger, Memory, Outcome, Run, Source, Speed, What};
+use crate::ledger::{
+    Answer, Gguf, Key, Ledger, Memory, Outcome, Run, Source, Speed, What, llama_bench,
+};
 use crate::plan::pattern::override_string;
 use crate::preset::record::{self, Attempt, Measured};
 use crate::preset::resolve::Library;
@@ -22,6 +26,9 @@ pub(super) fn run(args: &LedgerImport, terminal: &mut Terminal) -> Result<(), Fa
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ledger::default(),
         Err(error) => return Err(Failure::File(error.to_string())),
     };
+    if let Some(path) = &args.llama_bench {
+        return printed(path, &known, args, terminal);
+    }
     let mut library = Library::new(&load);
     let mut runs = Vec::new();
     for path in presets(&args.dir)? {
@@ -38,6 +45,27 @@ pub(super) fn run(args: &LedgerImport, terminal: &mut Terminal) -> Result<(), Fa
     append(&args.file.ledger, &runs)?;
     let (new, path) = (runs.len(), &args.file.ledger);
     writeln!(terminal.out, "{path}: {new} of {all} reported runs are new")?;
+    Ok(())
+}
+
+/// What llama-bench printed.
+fn printed(
+    path: &Utf8Path,
+    known: &Ledger,
+    args: &LedgerImport,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let text = match path.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        _ => load(path),
+    };
+    let text = text.map_err(|error| Failure::File(error.to_string()))?;
+    let mut runs =
+        llama_bench::parse(&text).map_err(|why| Failure::Rejected(format!("{path}: {why}")))?;
+    let all = runs.len();
+    runs.retain(|run| !known.entries.iter().any(|entry| entry.run == *run));
+    append(&args.file.ledger, &runs)?;
+    writeln!(terminal.out, "{}: {} of {all} runs are new", args.file.ledger, runs.len())?;
     Ok(())
 }
 

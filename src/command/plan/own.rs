@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::hardware::Host;
 use crate::plan::memory::{FlashAttention, Profile, Request, RequestError};
 use crate::plan::placement::{Asked, Granularity};
+use crate::plan::speed::System;
 use crate::preset::{Preset, placement, value};
 use crate::strategy::Strategy;
 use crate::units::Bytes;
@@ -73,7 +74,7 @@ impl Own {
     /// What a lock file keeps of it, with the machine.
     pub(in crate::command) fn words(&self, host: &Host) -> BTreeMap<String, String> {
         let Self { request, margin, granularity } = self;
-        let (gpus, ram_gbs) = (&host.gpus, host.ram.bandwidth_gbs);
-        Asked { gpus, ram_gbs, request, margin, granularity: *granularity }.words()
+        let (gpus, system) = (&host.gpus, System::of(host));
+        Asked { gpus, system, request, margin, granularity: *granularity }.words()
     }
 }

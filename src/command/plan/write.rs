@@ -6,12 +6,13 @@ use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
 use crate::command::{Failure, load};
 use crate::plan::memory::{GpuLayers, Override};
 use crate::plan::placement::Placement;
+use crate::store;
 
 pub(super) fn into(path: &Utf8Path, placement: &Placement) -> Result<(), Failure> {
     let text = load(path).map_err(|error| Failure::File(error.to_string()))?;
     let text =
         placed(&text, placement).map_err(|error| Failure::File(format!("{path}: {error}")))?;
-    fs_err::write(path, text).map_err(|error| Failure::File(error.to_string()))
+    Ok(store::single(path, &text, true)?)
 }
 
 fn placed(text: &str, placement: &Placement) -> Result<String, String> {

@@ -9,7 +9,7 @@ use crate::command::plan::{Case, Own};
 use crate::diagnostic::Sources;
 use crate::plan::memory::{Prepared, Profile, Request};
 use crate::plan::placement::place;
-use crate::plan::speed::{Rates, Shape, Traffic, predict};
+use crate::plan::speed::{Rates, Shape, System, Traffic, predict};
 use crate::preset::resolve::Resolved;
 use crate::preset::value;
 use crate::report::Predicted;
@@ -69,11 +69,12 @@ pub(super) fn compute(
     let trial = prepared.requested().map_err(|error| error.to_string())?;
     let found = prepared.estimate(&trial).map_err(|error| error.to_string())?;
     let used: Vec<_> = prepared.gpus().iter().filter_map(|i| host.gpus.get(*i)).collect();
-    let rates = Rates::new(&used, host.ram.bandwidth_gbs, Shape::of(&model));
+    let system = System::of(host).on(request.threads);
+    let rates = Rates::new(&used, system, Shape::of(&model), system.costs(profile));
     let assumed =
         host.ram.bandwidth_gbs.is_none() || used.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
     let traffic = Traffic::of(&model, &prepared, &trial, &rates);
-    let speed = predict(&rates, &traffic, request.ubatch_size, assumed);
+    let speed = predict(&rates, &traffic, &request, assumed);
     Ok(Computed {
         devices: found
             .devices

@@ -7,16 +7,19 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::gguf::{Model, Role};
+use crate::hardware::Speed;
 use crate::units::Bytes;
 
 /// A build of llama.cpp whose compute buffers were measured.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     pub name: String,
     /// Which build it is.
     pub about: String,
     compute: Vec<Addition>,
+    /// How fast it was on the machine where that was measured.
+    pub speed: Option<Speed>,
 }
 
 /// What is added to the compute buffers of one kind of model.

@@ -89,6 +89,8 @@ pub struct Request {
     pub kv_offload: bool,
     pub op_offload: bool,
     pub load_mode: LoadMode,
+    /// Threads of the processor while tokens are generated, where it is said.
+    pub threads: Option<u32>,
     /// MiB of the prompt cache in host memory; absent means without limit.
     pub cache_ram: Option<u64>,
     /// Checkpoints per slot.
@@ -118,6 +120,7 @@ impl Default for Request {
             kv_offload: true,
             op_offload: true,
             load_mode: LoadMode::Mmap,
+            threads: None,
             cache_ram: Some(8192),
             ctx_checkpoints: 32,
             profile: None,
@@ -241,6 +244,7 @@ impl Request {
                     _ => return None,
                 };
             }
+            "-t" | "--threads" => self.threads = value.parse().ok().filter(|threads| *threads > 0),
             "-cram" | "--cache-ram" => self.cache_ram = u64::try_from(number(value)?).ok(),
             "-ctxcp" | "--ctx-checkpoints" | "--swa-checkpoints" => {
                 self.ctx_checkpoints = unsigned(value)?;
@@ -253,6 +257,8 @@ impl Request {
 
 /// The options above that take a value; all others are passed over together with theirs, if any.
 const VALUED: &[&str] = &[
+    "-t",
+    "--threads",
     "-ngl",
     "--gpu-layers",
     "--n-gpu-layers",

@@ -17,6 +17,8 @@ pub(super) struct Block {
     pub(super) pinned_read: f64,
     /// Their bytes.
     pub(super) pinned: u64,
+    /// It keeps a state instead of a cache.
+    pub(super) recurrent: bool,
 }
 
 /// The routed experts' tensors of one kind: weights, and biases where there are some.
@@ -84,6 +86,7 @@ pub(super) fn blocks(
             None => continue,
         };
         let Some(block) = blocks.get_mut(at) else { continue };
+        block.recurrent |= tensor.role == Role::Recurrent;
         let routed = tensor.role == Role::RoutedExpert;
         let read = tensor.bytes.0 as f64 * if routed { used } else { 1.0 };
         let ruled = users.iter().find(|(rule, _)| rule.is_match(&tensor.name).unwrap_or(false));

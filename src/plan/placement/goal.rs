@@ -61,10 +61,14 @@ fn between<T: Copy + Default + std::ops::Sub<Output = T>>(list: &[T], from: usiz
     at(to) - at(from)
 }
 
+fn sum_of(blocks: &[Block], of: impl Fn(&Block) -> bool) -> f64 {
+    blocks.iter().filter(|block| of(block)).count() as f64
+}
+
 impl Goal {
     pub(super) fn new(blocks: &[Block], rates: Rates) -> Self {
         let cpu = rates.cpu;
-        let visit = CONSTANTS.visit_seconds;
+        let visit = rates.costs.visit_us * 1e-6;
         let away = |block: &Block| {
             if block.pieces.is_empty() { 0.0 } else { block.experts_read() / cpu + visit }
         };
@@ -161,16 +165,21 @@ impl Goal {
         };
         let mut traffic = Traffic {
             gpus: vec![0.0; self.rates.gpus.len()],
-            blocks: u32::try_from(blocks.len().saturating_sub(1)).unwrap_or(u32::MAX),
+            blocks: sum_of(blocks, |block| !block.recurrent) - 1.0,
+            recurrent: sum_of(blocks, |block| block.recurrent),
             ..Traffic::default()
         };
         for (index, block) in blocks.iter().enumerate() {
             traffic.active += block.read + block.experts_read() + block.pinned_read;
+            // What a rule of the user's keeps away is experts more often than not.
+            traffic.experts += block.experts_read() + block.pinned_read;
+            traffic.away += block.pinned_read;
             let slice = solution.slices.iter().position(|s| (s.from..s.to).contains(&index));
             traffic.cpu += block.pinned_read;
             traffic.streamed += block.pinned as f64;
             let Some(device) = slice else {
                 traffic.cpu += block.read + block.experts_read();
+                traffic.away += block.experts_read();
                 // Large batches of whole blocks are computed on a GPU, too.
                 traffic.streamed += block.read + block.experts() as f64;
                 continue;
@@ -188,6 +197,7 @@ impl Goal {
                 } else {
                     away = true;
                     traffic.cpu += piece.read;
+                    traffic.away += piece.read;
                     traffic.streamed += piece.bytes as f64;
                 }
             }

@@ -114,7 +114,12 @@ pub(super) fn settle(task: &Task<'_>, way: Way) -> Result<Placement, EstimateErr
     let desk = Desk { task, prepared: &prepared, claimed: claimed(task, &prepared)? };
     let used = task.used();
     let gpus: Vec<&Gpu> = used.iter().filter_map(|i| task.gpus.get(*i)).collect();
-    let rates = Rates::new(&gpus, task.ram_gbs, speed::Shape::of(task.model));
+    let rates = Rates::new(
+        &gpus,
+        task.system.on(task.request.threads),
+        speed::Shape::of(task.model),
+        task.costs(),
+    );
     let sought =
         Rates { cpu: if way.sparing { rates.cpu / SPARING } else { rates.cpu }, ..rates.clone() };
     let (goal, sought) = (Goal::new(&blocks, rates), Goal::new(&blocks, sought));
@@ -241,7 +246,8 @@ fn finish(
     let hosts = hosts.map(|gpu| gpu.remote.as_ref().map(|remote| remote.host.clone()));
     let devices = hosts.map(Option::unwrap_or_default).zip(task.buffers()).collect::<Vec<_>>();
     let traffic = goal.traffic(blocks, &judged.solution, &devices);
-    let assumed = task.ram_gbs.is_none() || task.gpus.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
+    let assumed =
+        task.system.ram_gbs.is_none() || task.gpus.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
     let names: Vec<String> = judged.estimate.devices.iter().map(|d| d.name.clone()).collect();
     let experts: u64 = blocks.iter().map(Block::experts).sum();
     let to_cpu = |rule: &&rules::Rule| rule.buffer == "CPU";
@@ -251,7 +257,7 @@ fn finish(
         tensor_split: judged.split,
         slices: rules::slices(blocks, &judged.solution, &names),
         fits: judged.fits,
-        prediction: speed::predict(&goal.rates, &traffic, task.request.ubatch_size, assumed),
+        prediction: speed::predict(&goal.rates, &traffic, task.request, assumed),
         crossings: traffic.crossings,
         experts_placed: Bytes(experts.saturating_sub(away + before)),
         experts: Bytes(experts),

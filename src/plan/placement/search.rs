@@ -309,7 +309,7 @@ mod tests {
     use super::super::block::{Block, Piece};
     use super::{Granularity, Search, Shape};
     use crate::plan::placement::goal::Goal;
-    use crate::plan::speed::Rates;
+    use crate::plan::speed::{CONSTANTS, Rates};
 
     fn block(fixed: u64, sizes: [u64; 3]) -> Block {
         let kinds = ["gate", "up", "down"];
@@ -326,6 +326,7 @@ mod tests {
             pieces: sizes.map(piece).collect(),
             pinned_read: 0.0,
             pinned: 0,
+            recurrent: false,
         }
     }
 
@@ -367,7 +368,7 @@ mod tests {
             let rooms: Vec<u64> = rooms.into_iter().map(|mib| mib << 20).collect();
             let rates = (0..rooms.len()).map(|i| 4e11 + 3e11 * ((i * slow as usize) % 3) as f64);
             let wires = vec![None; rooms.len()];
-            let goal = Goal::new(&blocks, Rates { gpus: rates.collect(), cpu: 4e10, wires });
+            let goal = Goal::new(&blocks, Rates { gpus: rates.collect(), cpu: 4e10, memory: 5e10, wires, costs: CONSTANTS.speed });
             let find = |granularity| {
                 let search = Search { blocks: &blocks, goal: &goal, granularity, layers: &[], shape: Shape::Any, guests: false };
                 search.from(&rooms, 0..=0).map_or(f64::INFINITY, |found| found.seconds)

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Granularity, Placement};
-use crate::hardware::{Gpu, Link};
+use crate::hardware::{Gpu, Link, Speed};
 use crate::plan::memory::{FlashAttention, GpuLayers, LoadMode, Override, Request, SplitMode};
+use crate::plan::speed::System;
 use crate::units::Bytes;
 
 /// The flags that carry a placement.
@@ -76,11 +77,19 @@ fn gpu(gpu: &Gpu) -> String {
     )
 }
 
+fn costs(speed: &Speed) -> String {
+    let Speed { gpu_efficiency, cpu_efficiency, block_us, recurrent_us, visit_us, error: _ } =
+        speed;
+    format!(
+        "GPU {gpu_efficiency}, CPU {cpu_efficiency}, block {block_us} us, recurrent {recurrent_us} us, visit {visit_us} us"
+    )
+}
+
 /// What is asked for, before there is a model.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     pub gpus: &'a [Gpu],
-    pub ram_gbs: Option<f64>,
+    pub system: System,
     pub request: &'a Request,
     pub margin: &'a [Bytes],
     pub granularity: Granularity,
@@ -111,6 +120,7 @@ impl Asked<'_> {
             kv_offload,
             op_offload,
             load_mode,
+            threads,
             profile,
             // System memory only.
             cache_ram: _,
@@ -124,8 +134,11 @@ impl Asked<'_> {
         let margin = |i: usize| self.margin.get(i).or(self.margin.last()).map_or(0.0, |m| m.mib());
         let margins: Vec<f64> = (0..self.gpus.len()).map(margin).collect();
         put("margin", list(&margins, ", "));
-        if let Some(gbs) = self.ram_gbs {
+        if let Some(gbs) = self.system.ram_gbs {
             put("ram-bandwidth", gbs.to_string());
+        }
+        if let Some(speed) = &self.system.speed {
+            put("speed", costs(speed));
         }
         if self.granularity != Granularity::default() {
             put("granularity", "layer".to_owned());
@@ -141,6 +154,9 @@ impl Asked<'_> {
             FlashAttention::On => put("flash-attn", "on".to_owned()),
             FlashAttention::Off => put("flash-attn", "off".to_owned()),
             FlashAttention::Auto => {}
+        }
+        if let Some(threads) = threads {
+            put("threads", threads.to_string());
         }
         if let Some(slots) = parallel {
             put("parallel", slots.to_string());

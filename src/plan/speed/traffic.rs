@@ -14,6 +14,8 @@ struct Block {
     /// Whether experts lie in system memory, and their bytes.
     away: bool,
     streamed: f64,
+    /// It keeps a state instead of a cache.
+    recurrent: bool,
 }
 
 impl Traffic {
@@ -21,8 +23,7 @@ impl Traffic {
     pub fn of(model: &Model, prepared: &Prepared<'_>, trial: &Trial, rates: &Rates) -> Self {
         let gpus = prepared.gpus().len();
         let count = model.block_count as usize;
-        let mut traffic =
-            Self { gpus: vec![0.0; gpus], blocks: model.block_count, ..Self::default() };
+        let mut traffic = Self { gpus: vec![0.0; gpus], ..Self::default() };
         let mut blocks = vec![Block { gpus: vec![0.0; gpus], ..Block::default() }; count + 1];
         let used = model.experts.map_or(1.0, |experts| {
             if experts.count == 0 { 1.0 } else { experts.used as f64 / experts.count as f64 }
@@ -42,9 +43,11 @@ impl Traffic {
                 None => continue,
             };
             let Some(block) = blocks.get_mut(at) else { continue };
+            block.recurrent |= tensor.role == Role::Recurrent;
             let routed = tensor.role == Role::RoutedExpert;
             let read = tensor.bytes.0 as f64 * if routed { used } else { 1.0 };
             traffic.active += read;
+            traffic.experts += if routed { read } else { 0.0 };
             // The output's copy of a tied embedding lies where the output is.
             match if embedding { trial.output } else { spot } {
                 Spot::Gpu(gpu) => {
@@ -61,12 +64,15 @@ impl Traffic {
                 Spot::Host => {
                     traffic.cpu += read;
                     if routed {
+                        traffic.away += read;
                         block.away = true;
                         block.streamed += tensor.bytes.0 as f64;
                     }
                 }
             }
         }
+        traffic.recurrent = blocks.iter().filter(|block| block.recurrent).count() as f64;
+        traffic.blocks = count as f64 - traffic.recurrent;
         let mut last = None;
         let mut loads = vec![Load::default(); gpus];
         let add = |loads: &mut [Load], device: usize, load: Load| {

@@ -1,0 +1,208 @@
+//! Which runs of the ledger say something about the machine's speed, and what a token of each reads.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use serde::Serialize;
+
+use crate::bench::Spread;
+use crate::cli::Calibrate;
+use crate::command::header::said;
+use crate::command::machine::whole;
+use crate::gguf::{self, Model};
+use crate::hardware::Host;
+use crate::ledger::{Entry, Ledger, Outcome, Run, Speed, What};
+use crate::plan::memory::{Prepared, Request};
+use crate::plan::speed::{Rates, Sample, Shape, System, Traffic, predict};
+
+/// Deeper than this the reads of the cache count, which the prediction leaves out.
+const SHALLOW: u64 = 4096;
+
+/// Runs of one build.
+pub(super) struct Used {
+    pub(super) build: Option<u32>,
+    pub(super) rows: Vec<Row>,
+    pub(super) prompts: Vec<Prompt>,
+    /// What was left out, and why.
+    pub(super) notes: Vec<String>,
+}
+
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) model: String,
+    pub(super) placement: String,
+    pub(super) sample: Sample,
+}
+
+/// A prompt's speed beside what is predicted; nothing is fitted to it.
+#[derive(Debug, Serialize)]
+pub(super) struct Prompt {
+    pub(super) model: String,
+    pub(super) placement: String,
+    pub(super) ubatch: u64,
+    pub(super) op_offload: bool,
+    pub(super) measured_tps: f64,
+    pub(super) predicted_tps: f64,
+}
+
+pub(super) fn of(ledger: &Ledger, host: &Host, args: &Calibrate) -> Used {
+    let (measured, foreign): (Vec<&Entry>, Vec<&Entry>) = ledger
+        .entries
+        .iter()
+        .filter(|entry| decode(&entry.run).or(prompt(&entry.run)).is_some())
+        .partition(|entry| own(&entry.run, host));
+    let build = args.build.or(measured.iter().filter_map(|entry| entry.run.key.llama.build).max());
+    let (mine, others): (Vec<&Entry>, Vec<&Entry>) =
+        measured.into_iter().partition(|entry| entry.run.key.llama.build == build);
+    let mut notes = Vec::new();
+    let mut left_out = |count: usize, why: &str| {
+        if count > 0 {
+            notes.push(format!("{count} runs are left out: {why}"));
+        }
+    };
+    left_out(foreign.len(), "other GPUs than the hardware file's");
+    left_out(others.len(), "another build of llama.cpp (`--build N`)");
+    let mut models = Models { dir: &args.models, known: BTreeMap::new() };
+    let mut best: BTreeMap<(String, String), Row> = BTreeMap::new();
+    let mut prompts = Vec::new();
+    let mut missing: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in mine {
+        let file = entry.run.key.gguf.file.clone().unwrap_or_default();
+        let both = models.get(&entry.run).and_then(|model| row(entry, &model, host));
+        let (row, prompt) = match both {
+            Ok(both) => both,
+            Err(why) => {
+                *missing.entry(format!("{file}: {why}")).or_default() += 1;
+                continue;
+            }
+        };
+        prompts.extend(prompt);
+        let Some(row) = row else { continue };
+        // Of runs that differ in threads alone the fastest counts: that is how somebody would run it.
+        let key = (row.model.clone(), row.placement.clone());
+        let faster = best.get(&key).is_none_or(|known| known.sample.tps < row.sample.tps);
+        if faster {
+            best.insert(key, row);
+        }
+    }
+    for (why, count) in &missing {
+        left_out(*count, why);
+    }
+    Used { build, rows: best.into_values().collect(), prompts, notes }
+}
+
+/// Tokens per second of an answer at a nearly empty context.
+fn decode(run: &Run) -> Option<f64> {
+    fastest(run, |speed| speed.decode.as_ref())
+}
+
+/// The same of a prompt.
+fn prompt(run: &Run) -> Option<f64> {
+    fastest(run, |speed| speed.prompt.as_ref())
+}
+
+fn fastest(run: &Run, of: fn(&Speed) -> Option<&Spread>) -> Option<f64> {
+    if run.what != What::Bench || run.outcome != Outcome::Ok {
+        return None;
+    }
+    let shallow = |depth: Option<u64>| depth.is_none_or(|depth| depth <= SHALLOW);
+    let speeds = run.speeds.iter().filter(|speed| shallow(speed.depth));
+    speeds.filter_map(of).map(Spread::median).reduce(f64::max)
+}
+
+/// Whether it ran on these GPUs, as far as it says.
+fn own(run: &Run, host: &Host) -> bool {
+    let plain = |name: &str| name.replace("NVIDIA ", "").replace("GeForce ", "");
+    let ours = host.gpus.iter().map(|gpu| plain(&gpu.name));
+    run.key.devices.iter().map(|name| plain(name)).eq(ours)
+}
+
+/// What tells one placement from another.
+fn placement(args: &[String]) -> String {
+    const TELLING: [&str; 8] = [
+        "--n-gpu-layers",
+        "--tensor-split",
+        "--override-tensor",
+        "--n-cpu-moe",
+        "--cpu-moe",
+        "--split-mode",
+        "--main-gpu",
+        "--device",
+    ];
+    let mut words = Vec::new();
+    let mut args = args.iter();
+    while let Some(flag) = args.next() {
+        if TELLING.contains(&flag.as_str()) {
+            words.push(flag.as_str());
+            if flag != "--cpu-moe" {
+                words.extend(args.next().map(String::as_str));
+            }
+        }
+    }
+    words.join(" ")
+}
+
+fn row(entry: &Entry, model: &Model, host: &Host) -> Result<(Option<Row>, Option<Prompt>), String> {
+    let run = &entry.run;
+    let request = Request::from_args(&run.args).map_err(|error| error.to_string())?;
+    let prepared = Prepared::new(model, &host.gpus, &request).map_err(|error| error.to_string())?;
+    let trial = prepared.requested().map_err(|error| error.to_string())?;
+    let used: Vec<_> = prepared.gpus().iter().filter_map(|at| host.gpus.get(*at)).collect();
+    let system = System::of(host).on(request.threads);
+    let rates = Rates::new(&used, system, Shape::of(model), system.costs(None));
+    let traffic = Traffic::of(model, &prepared, &trial, &rates);
+    let file = run.key.gguf.file.clone().unwrap_or_default();
+    let placement = placement(&run.args);
+    let prompt = prompt(run).map(|measured_tps| Prompt {
+        model: file.clone(),
+        placement: placement.clone(),
+        ubatch: request.ubatch_size,
+        op_offload: request.op_offload,
+        measured_tps,
+        predicted_tps: predict(&rates, &traffic, &request, false).prompt_tps,
+    });
+    let row = decode(run).map(|tps| Row {
+        id: entry.id.clone(),
+        sample: Sample::new(format!("{file} {placement}"), tps, &rates, &traffic),
+        model: file,
+        placement,
+    });
+    Ok((row, prompt))
+}
+
+/// Headers by file name, each read once.
+struct Models<'a> {
+    dir: &'a Utf8Path,
+    known: BTreeMap<String, Result<Model, String>>,
+}
+
+impl Models<'_> {
+    fn get(&mut self, run: &Run) -> Result<Model, String> {
+        let Some(file) = run.key.gguf.file.as_deref() else {
+            return Err("the run does not say which model it was".to_owned());
+        };
+        let name = file.rsplit('/').next().unwrap_or(file);
+        if !self.known.contains_key(name) {
+            self.known.insert(name.to_owned(), open(&self.dir.join(name)));
+        }
+        let found = self.known.get(name).cloned();
+        let model = found.unwrap_or_else(|| Err(String::new()))?;
+        let other = run.key.gguf.bytes.is_some_and(|bytes| {
+            // llama-bench counts tensors, `bench` whole files; a header's file has the same promise.
+            let tensors = model.bytes().0;
+            bytes.abs_diff(tensors) > tensors / 20
+        });
+        if other {
+            Err(format!("`{}` is another model of that name", self.dir.join(name)))
+        } else {
+            Ok(model)
+        }
+    }
+}
+
+fn open(path: &Utf8Path) -> Result<Model, String> {
+    let model =
+        gguf::open(path).map_err(|error| format!("no header in --models: {}", said(&error)))?;
+    whole(&model, path)?;
+    Ok(model)
+}
