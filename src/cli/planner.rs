@@ -87,8 +87,8 @@ pub struct Machine {
 
 #[derive(Debug, Args)]
 pub struct Buffers {
-    /// Compute buffers of another build of llama.cpp, as measured: `seed-2026-02`
-    #[arg(long, value_name = "NAME")]
+    /// Compute buffers of another build of llama.cpp, as measured: `seed-2026-02`, or a file by `calibrate --buffers`
+    #[arg(long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
 }
 

@@ -1,12 +1,14 @@
 //! `composegen calibrate`: fits the constants of the speed model to the ledger's runs of one machine, and says how much
 //! better they predict runs that they were not fitted to.
 
+mod buffers;
 mod runs;
 mod text;
 mod write;
 
 use std::io::Write as _;
 
+use camino::Utf8Path;
 use serde::Serialize;
 
 use super::machine::{Workers, host, needed};
@@ -62,7 +64,19 @@ impl Errors {
 }
 
 pub(super) fn run(args: &cli::Calibrate, terminal: &mut Terminal) -> Result<(), Failure> {
-    let machine = Machine { hardware: Some(args.hardware.clone()), ..Machine::default() };
+    match (&args.buffers, &args.hardware) {
+        (Some(to), _) => buffers::run(args, to, terminal),
+        (None, Some(hardware)) => speeds(args, hardware, terminal),
+        (None, None) => needed(None).map(drop),
+    }
+}
+
+fn speeds(
+    args: &cli::Calibrate,
+    hardware: &Utf8Path,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let machine = Machine { hardware: Some(hardware.to_owned()), ..Machine::default() };
     let host = needed(host(&machine, &Workers::default(), terminal)?)?;
     let ledger = ledger::read(&args.file.ledger, terminal)?;
     let Used { build, rows, prompts, notes } = runs::of(&ledger, &host, args);
@@ -76,7 +90,7 @@ pub(super) fn run(args: &cli::Calibrate, terminal: &mut Terminal) -> Result<(), 
             "{} of `{}`'s runs can be used, of fewer than three placements: what is fitted to two cannot be tried on a \
              third; measure more with `composegen bench`, with other models or other layers on the CPU",
             rows.len(),
-            args.hardware
+            hardware
         )));
     };
     let held_out = Errors::of(&fit.held_out);
@@ -121,8 +135,8 @@ pub(super) fn run(args: &cli::Calibrate, terminal: &mut Terminal) -> Result<(), 
             report.before.errors.spread * 100.0
         )));
     }
-    write::into(&args.hardware, &report.after.speed, &text::origin(&report))?;
-    writeln!(terminal.err, "{}: `[speed]` written", args.hardware)?;
+    write::into(hardware, &report.after.speed, &text::origin(&report))?;
+    writeln!(terminal.err, "{hardware}: `[speed]` written")?;
     Ok(())
 }
 

@@ -202,6 +202,14 @@ pub(super) fn needed(host: Option<Host>) -> Result<Host, Failure> {
 /// The profile that was asked for.
 pub(super) fn profile(args: &Buffers) -> Result<Option<&'static Profile>, Failure> {
     let Some(name) = &args.profile else { return Ok(None) };
+    let path = Utf8Path::new(name);
+    if path.extension() == Some("toml") {
+        let text = load(path).map_err(|error| Failure::File(error.to_string()))?;
+        let read = Profile::parse(&text);
+        let read = read.map_err(|why| Failure::Rejected(format!("{name}: no profile: {why}")))?;
+        // One for the whole run of the program, as those that are part of it.
+        return Ok(Some(Box::leak(Box::new(read))));
+    }
     Profile::named(name).map(Some).ok_or_else(|| {
         let known: Vec<&str> = Profile::all().iter().map(|known| known.name.as_str()).collect();
         Failure::Usage {

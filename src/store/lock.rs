@@ -1,7 +1,9 @@
 //! One build at a time in a directory. The lock is the kernel's and goes with the process, however that ends.
 
 use std::fs::TryLockError;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use fs_err as fs;
@@ -9,23 +11,29 @@ use fs_err as fs;
 use super::StoreError;
 
 /// Locks the directory itself, so that no file for it lies about. Where the file system has no locks, goes without.
+///
+/// Who waits stands in the kernel's queue: one that looks again and again may never see a lock free that another takes
+/// again at once.
 pub(super) fn lock(
     directory: &fs::File,
     path: &Utf8Path,
     patience: Duration,
 ) -> Result<(), StoreError> {
-    let start = Instant::now();
-    loop {
-        match directory.file().try_lock() {
-            // An error is a file system that knows no locks, or none for directories, such as NFS.
-            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
-            Err(TryLockError::WouldBlock) if start.elapsed() >= patience => {
-                let seconds = patience.as_secs();
-                return Err(StoreError::Busy { path: path.to_owned(), seconds });
-            }
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
-        }
+    let busy = || StoreError::Busy { path: path.to_owned(), seconds: patience.as_secs() };
+    match directory.file().try_lock() {
+        // An error is a file system that knows no locks, or none for directories, such as NFS.
+        Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+        Err(TryLockError::WouldBlock) if patience.is_zero() => return Err(busy()),
+        Err(TryLockError::WouldBlock) => {}
     }
+    // The same open file, and with it the same lock. If it comes too late, it goes with this handle.
+    let handle = directory.file().try_clone()?;
+    let (locked, wait) = mpsc::channel();
+    thread::spawn(move || {
+        let _ = handle.lock();
+        let _ = locked.send(());
+    });
+    wait.recv_timeout(patience).map_err(|_| busy())
 }
 
 #[cfg(test)]

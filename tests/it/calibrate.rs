@@ -6,6 +6,7 @@
 use std::process::{Command, Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use composegen::ledger::{Buffers, Device, Gguf, Key, Llama, Memory, Run, Source, What};
 use serde_json::Value;
 
 use crate::repository::root;
@@ -157,4 +158,63 @@ fn runs_of_other_cards_are_left_out() {
     let output = machine.calibrate(&[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("26 runs are left out: other GPUs"), "{}", said(&output));
+}
+
+/// What a build said that reserves so much more on each GPU than is computed.
+fn probe(ubatch: u64, more: [u64; 2]) -> String {
+    let device = |(index, more): (usize, u64)| {
+        let predicted = Buffers { model: 1000, context: 100, compute: 500 };
+        let probed = Buffers { compute: 500 + more, ..predicted };
+        Device { name: format!("CUDA{index}"), predicted: Some(predicted), probed: Some(probed) }
+    };
+    Run {
+        source: Source::Probed,
+        what: What::Probe,
+        key: Key {
+            llama: Llama { build: Some(12000), commit: None },
+            gguf: Gguf { file: Some("qcn-q4km.gguf".to_owned()), ..Gguf::default() },
+            ..Key::default()
+        },
+        args: vec!["--ubatch-size".to_owned(), ubatch.to_string()],
+        memory: Memory {
+            devices: more.into_iter().enumerate().map(device).collect(),
+            ..Memory::default()
+        },
+        ..Run::default()
+    }
+    .to_string()
+}
+
+#[test]
+fn probes_of_another_build_become_a_profile_that_plans_count_with() {
+    let machine = Machine::new();
+    let (ledger, profile) = (machine.path("ledger.jsonl"), machine.path("b12000.toml"));
+    composegen::store::append(&ledger, &[probe(512, [50, 10]), probe(2048, [180, 60])]).unwrap();
+    let headers = root().join("tests/it/headers");
+    let write = |more: &[&str]| {
+        let args = ["calibrate", "--buffers", profile.as_str(), "--models", headers.as_str()];
+        composegen(&[&args[..], &["--ledger", ledger.as_str()], more].concat())
+    };
+    let output = write(&[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("200 + 60 at 2048"), "{text}");
+
+    let model = headers.join("qcn-q4km.gguf");
+    let compute = |profile: Option<&str>| {
+        let mut args = vec!["estimate", model.as_str(), "--gpu", "RTX 4090", "--gpu", "RTX 4090"];
+        args.extend(["--format", "json"]);
+        args.extend(profile.into_iter().flat_map(|file| ["--profile", file]));
+        args.extend(["--", "-c", "4096", "-ub", "1024", "--cpu-moe"]);
+        let output = composegen(&args);
+        assert!(output.stderr.is_empty(), "{}", said(&output));
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        [0, 1].map(|gpu| number(&found["devices"][gpu]["compute_mib"]))
+    };
+    let ([first, second], [more, other]) = (compute(None), compute(Some(profile.as_str())));
+    assert_eq!(((more - first).round(), (other - second).round()), (100.0, 30.0));
+
+    let again = write(&[]);
+    assert!(!again.status.success(), "a file that is there is not overwritten");
+    assert!(write(&["--force"]).status.success());
 }

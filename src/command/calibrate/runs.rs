@@ -62,7 +62,7 @@ pub(super) fn of(ledger: &Ledger, host: &Host, args: &Calibrate) -> Used {
     };
     left_out(foreign.len(), "other GPUs than the hardware file's");
     left_out(others.len(), "another build of llama.cpp (`--build N`)");
-    let mut models = Models { dir: &args.models, known: BTreeMap::new() };
+    let mut models = Models::new(&args.models);
     let mut best: BTreeMap<(String, String), Row> = BTreeMap::new();
     let mut prompts = Vec::new();
     let mut missing: BTreeMap<String, usize> = BTreeMap::new();
@@ -171,13 +171,17 @@ fn row(entry: &Entry, model: &Model, host: &Host) -> Result<(Option<Row>, Option
 }
 
 /// Headers by file name, each read once.
-struct Models<'a> {
+pub(super) struct Models<'a> {
     dir: &'a Utf8Path,
     known: BTreeMap<String, Result<Model, String>>,
 }
 
-impl Models<'_> {
-    fn get(&mut self, run: &Run) -> Result<Model, String> {
+impl<'a> Models<'a> {
+    pub(super) const fn new(dir: &'a Utf8Path) -> Self {
+        Self { dir, known: BTreeMap::new() }
+    }
+
+    pub(super) fn get(&mut self, run: &Run) -> Result<Model, String> {
         let Some(file) = run.key.gguf.file.as_deref() else {
             return Err("the run does not say which model it was".to_owned());
         };

@@ -17,6 +17,7 @@ pub struct Profile {
     pub name: String,
     /// Which build it is.
     pub about: String,
+    #[serde(default)]
     compute: Vec<Addition>,
     /// How fast it was on the machine where that was measured.
     pub speed: Option<Speed>,
@@ -52,6 +53,17 @@ static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
 impl Profile {
     pub fn all() -> &'static [Self] {
         &PROFILES
+    }
+
+    /// The one profile of a file.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let read: Profiles = toml::from_str(text).map_err(|error| error.to_string())?;
+        let count = read.profile.len();
+        let mut profiles = read.profile.into_iter();
+        match (profiles.next(), profiles.next()) {
+            (Some(profile), None) => Ok(profile),
+            _ => Err(format!("it has {count} `[[profile]]` tables, and one is meant")),
+        }
     }
 
     pub fn named(name: &str) -> Option<&'static Self> {
