@@ -4,6 +4,7 @@
 
 mod chat;
 mod error;
+pub mod process;
 mod reply;
 pub mod sse;
 
@@ -87,6 +88,15 @@ impl Server {
     pub fn is_local(&self) -> bool {
         let host = self.base.trim_start_matches("http://");
         ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
+    }
+
+    /// The port in its address; HTTP's own where there is none.
+    pub fn port(&self) -> Option<u16> {
+        let host = self.base.trim_start_matches("http://").split('/').next().unwrap_or_default();
+        match host.rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
+            _ => Some(80),
+        }
     }
 
     /// What the server says about itself, the size of its model included.
