@@ -151,6 +151,12 @@ impl Server {
     }
 
     fn stream(&self, path: &str, body: &Value) -> Result<Completion, ServerError> {
+        let (gathered, total) = self.gather(path, body)?;
+        gathered.finish(total).map_err(|why| self.odd(path, &why))
+    }
+
+    /// All events of a stream, and how long they took.
+    fn gather(&self, path: &str, body: &Value) -> Result<(Gathered, Duration), ServerError> {
         let start = Instant::now();
         let response = self.send(path, Some(body))?;
         let mut reader = response.into_body().into_reader();
@@ -167,7 +173,7 @@ impl Server {
                 }
             }
         }
-        gathered.finish(start.elapsed()).map_err(|why| self.odd(path, &why))
+        Ok((gathered, start.elapsed()))
     }
 
     fn json(&self, path: &str, body: Option<&Value>) -> Result<Value, ServerError> {
