@@ -69,6 +69,13 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
     };
     let deny = chosen.deny.deny.is_some();
     let compose = |plan: &Plan| match plan.target {
+        Target::Compose if plan.compose.front.is_some() => Err(Failure::Usage {
+            message: format!(
+                "`{out}` is for several servers behind a front, and this starts one container\nhelp: `composegen build \
+                 ... --out {out}`, then in it `docker compose --env-file NAME.env up --detach --wait`; `composegen` \
+                 `status`, `logs`, `restart` and `down` know them all"
+            ),
+        }),
         Target::Compose => Ok(()),
         other => Err(Failure::Usage {
             message: format!(

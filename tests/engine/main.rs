@@ -22,6 +22,7 @@ mod probe;
 mod project;
 mod proxy;
 mod push;
+mod replicas;
 mod repository;
 mod scripted;
 mod serving;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         tune::CASES,
         check::CASES,
         bench::CASES,
+        replicas::CASES,
     ]
     .concat();
     let judged: Vec<Case> = [eval::CASES, eval::SERVED].concat();
