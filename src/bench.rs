@@ -4,6 +4,7 @@
 pub mod doubt;
 pub mod prompt;
 pub mod spread;
+pub mod turns;
 pub mod verdict;
 
 pub use doubt::doubts;

@@ -14,6 +14,7 @@ mod memory;
 mod model;
 mod overrides;
 mod placement;
+mod replicas;
 mod target;
 mod words;
 
@@ -31,6 +32,7 @@ pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diag
         preset: &resolved.preset,
         host: resolved.host.as_deref(),
         cluster: resolved.cluster.as_deref(),
+        machine: resolved.machine.as_deref(),
         place: resolved.place(),
         findings,
     };
@@ -43,6 +45,7 @@ pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diag
     memory::check(&mut subject);
     image::check(&mut subject);
     container::check(&mut subject);
+    replicas::check(&mut subject);
     let target = asked.or(value(&resolved.preset.head.target).copied());
     let target = target.unwrap_or(Target::Compose);
     target::check(&mut subject, &resolved.name, target);
@@ -54,8 +57,10 @@ pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diag
 /// What the rules look at, and where they leave their findings.
 struct Subject<'a> {
     preset: &'a Preset,
+    /// What one server has of the machine.
     host: Option<&'a Host>,
     cluster: Option<&'a Cluster>,
+    machine: Option<&'a Host>,
     place: Location,
     findings: &'a mut Vec<Diagnostic>,
 }
@@ -78,6 +83,13 @@ impl Subject<'_> {
     fn has_devices(&self) -> bool {
         let remote = |host: &Host| host.gpus.iter().any(|gpu| gpu.remote.is_some());
         self.is_cuda() || self.host.is_some_and(remote)
+    }
+
+    /// How many servers run beside each other.
+    fn servers(&self) -> usize {
+        let container = &self.preset.container;
+        let sets = value(&container.replica_gpus).map(Vec::len).filter(|sets| *sets > 0);
+        sets.or_else(|| count(&container.replicas)).unwrap_or(1)
     }
 
     /// Whether llama.cpp is compiled for CUDA, which is the default.

@@ -104,7 +104,7 @@ pub enum Command {
     /// Try placements on this machine, from the most aggressive one down, until the best is found
     #[cfg(feature = "engine")]
     Tune(Tune),
-    /// Measure a running llama-server, or two in turns, and write it into the ledger
+    /// Measure a preset or a running llama-server, or two in turns, and write it into the ledger
     #[cfg(feature = "bench")]
     Bench(Bench),
     /// Let running servers solve coding problems, judge what they answer, and write the score into the ledger

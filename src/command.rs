@@ -196,7 +196,7 @@ fn api_key(path: &Utf8Path) -> Result<String, Failure> {
 }
 
 /// What `--sweep` means, each point with a value of every key.
-#[cfg(feature = "bench")]
+#[cfg(feature = "eval")]
 fn sweep_points(given: &[String]) -> Result<Vec<crate::preset::sweep::Point>, Failure> {
     let usage = |why: String| Failure::Usage { message: format!("`--sweep`: {why}") };
     let sweeps = given.iter().map(|text| text.parse()).collect::<Result<Vec<_>, String>>();

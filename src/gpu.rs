@@ -4,6 +4,7 @@
 
 mod bandwidth;
 pub mod host;
+pub mod meter;
 #[cfg(feature = "gpu")]
 mod nvml;
 pub mod sighting;

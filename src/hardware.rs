@@ -31,6 +31,15 @@ pub struct Host {
     pub speed: Option<Speed>,
 }
 
+impl Host {
+    /// The machine as one sees it who has these of its GPUs alone, in this order; `None` where it lacks one of them.
+    pub fn with(&self, gpus: &[u32]) -> Option<Self> {
+        let at = |i: &u32| self.gpus.get(usize::try_from(*i).ok()?).cloned();
+        let gpus = gpus.iter().map(at).collect::<Option<Vec<_>>>()?;
+        Some(Self { gpus, ..self.clone() })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gpu {
     pub name: String,

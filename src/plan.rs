@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod counted;
 pub mod environment;
+pub mod front;
 pub mod image;
 pub mod inlined;
 pub mod knob;
@@ -57,7 +58,8 @@ impl Plan {
         let mut variables: Vec<String> = vec!["STRATEGY".to_owned(), "PORT".to_owned()];
         variables.extend(knobs.iter().map(|knob| knob.env.clone()));
         let commit = image.source.pinned().map(|commit| commit.as_str().to_owned());
-        let compose = ComposePlan::new(&strategies, variables, commit, findings)?;
+        let mut compose = ComposePlan::new(&strategies, variables, commit, findings)?;
+        compose.front = front::Front::new(&compose, pinned);
         let mut environments = Vec::with_capacity(strategies.len());
         for strategy in &strategies {
             match Environment::new(strategy) {

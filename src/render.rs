@@ -9,6 +9,7 @@ pub mod dockerfile;
 mod dotenv;
 pub mod entrypoint;
 pub mod filter;
+mod front;
 mod kubernetes;
 pub mod plain;
 mod quadlet;
@@ -17,6 +18,7 @@ mod swarm;
 
 use crate::artifact::Artifact;
 use crate::diagnostic::FileId;
+use crate::plan::front::FILE;
 use crate::plan::kubernetes::{Manifests, models_gib};
 use crate::plan::quadlet::Unit;
 use crate::plan::swarm::Stack;
@@ -69,13 +71,20 @@ fn for_compose(
     shared: &[String],
     header: Header<'_>,
 ) -> Result<Vec<Artifact>, RenderError> {
-    let mut made = vec![finish("docker-compose.yml", compose::compose(shared, &plan.compose))?];
+    let config = match &plan.compose.front {
+        Some(front) => Some(finish(FILE, front::haproxy(shared, front))?),
+        None => None,
+    };
+    let digest = config.as_ref().map(|config| config.digest().to_string()).unwrap_or_default();
+    let text = compose::compose(shared, &plan.compose, &digest);
+    let mut made = vec![finish("docker-compose.yml", text)?];
     for (environment, strategy) in plan.environments.iter().zip(&plan.strategies) {
         let name = format!("{}.env", environment.name);
         made.push(finish(&name, dotenv::dotenv(&header(&strategy.inputs), environment))?);
     }
     // A plain `docker compose up` reads `.env`: the first strategy.
     made.extend(made.get(1).map(|first| Artifact::new(".env", first.text.clone())));
+    made.extend(config);
     Ok(made)
 }
 

@@ -4,6 +4,7 @@
 
 mod chat;
 mod error;
+pub mod process;
 mod reply;
 pub mod sse;
 
@@ -89,6 +90,15 @@ impl Server {
         ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
     }
 
+    /// The port in its address; HTTP's own where there is none.
+    pub fn port(&self) -> Option<u16> {
+        let host = self.base.trim_start_matches("http://").split('/').next().unwrap_or_default();
+        match host.rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
+            _ => Some(80),
+        }
+    }
+
     /// What the server says about itself, the size of its model included.
     pub fn props(&self) -> Result<Props, ServerError> {
         let props = self.json("/props", None)?;
@@ -141,6 +151,12 @@ impl Server {
     }
 
     fn stream(&self, path: &str, body: &Value) -> Result<Completion, ServerError> {
+        let (gathered, total) = self.gather(path, body)?;
+        gathered.finish(total).map_err(|why| self.odd(path, &why))
+    }
+
+    /// All events of a stream, and how long they took.
+    fn gather(&self, path: &str, body: &Value) -> Result<(Gathered, Duration), ServerError> {
         let start = Instant::now();
         let response = self.send(path, Some(body))?;
         let mut reader = response.into_body().into_reader();
@@ -157,7 +173,7 @@ impl Server {
                 }
             }
         }
-        gathered.finish(start.elapsed()).map_err(|why| self.odd(path, &why))
+        Ok((gathered, start.elapsed()))
     }
 
     fn json(&self, path: &str, body: Option<&Value>) -> Result<Value, ServerError> {

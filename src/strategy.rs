@@ -21,7 +21,7 @@ use crate::preset::resolve::{PREFIX, Resolved, or};
 use crate::preset::target::Target;
 use crate::preset::{Preset, value};
 
-pub use container::{Container, gpus};
+pub use container::{Container, Replica, gpus};
 pub use image::Image;
 pub use setting::{Origin, Setting, env_name};
 
@@ -85,7 +85,7 @@ impl Strategy {
             // What is wrong with it was said by the check.
             image: Image::new(preset, resolved.host.as_deref(), &mut Vec::new()),
             profile: value(&preset.image.profile).map(ToString::to_string),
-            container: Container::new(preset, resolved.host.as_deref()),
+            container: Container::new(preset, resolved.machine.as_deref()),
             host: resolved.host.clone(),
             cluster: resolved.cluster.clone(),
             measured: preset.measured.clone(),

@@ -12,9 +12,12 @@ pub(super) fn check(subject: &mut Subject<'_>) {
     let preset = subject.preset;
     let ram = subject.host.and_then(|host| host.ram.total);
     let (Some(ram), Some(size)) = (ram, value(&preset.model.size_gib)) else { return };
-    let held = size.value * 1024.0 * share_on_cpu(subject);
+    let servers = subject.servers() as f64;
+    let once = size.value * 1024.0 * share_on_cpu(subject);
     let mode = value(&preset.placement.load_mode).copied().unwrap_or(LoadMode::Auto);
     let holds = matches!(mode, LoadMode::None | LoadMode::Mlock | LoadMode::MmapMlock);
+    // A mapped file is in memory once, however many servers read it.
+    let held = if mode == LoadMode::MmapMlock || !holds { once } else { once * servers };
     if holds && held > ram.mib() {
         subject.say(
             Code::BeyondRam,
@@ -27,7 +30,7 @@ pub(super) fn check(subject: &mut Subject<'_>) {
         );
         return;
     }
-    let cache = value(&preset.context.cache_ram).map_or(CACHE_RAM_MIB, |mib| *mib as f64);
+    let cache = servers * value(&preset.context.cache_ram).map_or(CACHE_RAM_MIB, |mib| *mib as f64);
     if held + cache > ram.mib() * 0.95 && cache > 0.0 {
         let place = at(&preset.context.cache_ram).or_else(|| at(&preset.model.size_gib));
         let finding = Diagnostic::new(

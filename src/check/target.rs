@@ -11,6 +11,9 @@ use crate::quote::{Refused, kubernetes, systemd};
 use crate::table::Field;
 
 pub(super) fn check(subject: &mut Subject<'_>, name: &str, target: Target) {
+    if target != Target::Compose && subject.servers() > 1 {
+        replicas(subject, target);
+    }
     match target {
         Target::Compose => {}
         Target::Swarm => {
@@ -33,6 +36,18 @@ pub(super) fn check(subject: &mut Subject<'_>, name: &str, target: Target) {
             logs(subject, "journald keeps the log, by its own rules");
         }
     }
+}
+
+/// Several servers behind a front are written for Compose alone.
+fn replicas(subject: &mut Subject<'_>, target: Target) {
+    let container = &subject.preset.container;
+    let at = at(&container.replica_gpus).or_else(|| at(&container.replicas));
+    let message = format!("several servers behind one address are not written for {target}");
+    subject.push(
+        Diagnostic::new(Code::BeyondTarget, message)
+            .at(at)
+            .help("leave `replicas` out and see \"Replicas\" in docs/targets.md for what the target has itself"),
+    );
 }
 
 /// On this machine alone, or for everybody: nothing else can be said.

@@ -1,30 +1,29 @@
-//! `composegen bench`: how fast a running server is, by its own clock, and whether one is faster than another.
+//! `composegen bench`: how fast servers are, by their own clock, and whether one is faster than another. Presets that
+//! do not run are started for it, and gone again afterwards.
 
+mod case;
+#[cfg(feature = "engine")]
+mod crew;
+#[cfg(feature = "engine")]
+mod hosted;
 mod key;
 mod measure;
+mod stage;
+mod sweep;
 mod text;
+mod watch;
 
 use std::io::Write as _;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use super::speeds::{self, Compared};
-use super::{Failure, ledger, load, preset_path, report};
+use super::speeds::{self, Compared, Pair};
+use super::{Failure, ledger};
 use crate::bench::Verdict;
 use crate::cli::{Bench, Format};
 use crate::ledger::Run;
-use crate::preset::resolve::Library;
-use crate::server::{Props, Server, ServerError};
-use crate::strategy::Strategy;
+use crate::server::ServerError;
 use crate::terminal::Terminal;
-
-/// A server that is measured, and what is known of it.
-struct Target {
-    server: Server,
-    props: Props,
-    strategy: Option<Strategy>,
-}
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
@@ -33,38 +32,56 @@ impl From<ServerError> for Failure {
 }
 
 pub(super) fn run(args: &Bench, terminal: &mut Terminal) -> Result<(), Failure> {
-    let points = super::sweep_points(&args.sweep)?;
-    let targets = targets(args, terminal)?;
-    for target in &targets {
-        fits(args, target)?;
-        for note in doubtful(target) {
-            writeln!(terminal.err, "note: {}: {note}", target.server.url())?;
+    let swept = sweep::read(args)?;
+    let (mut cases, mut stage) = case::all(args, &swept.starts, terminal)?;
+    let turns = stage.takes_turns();
+    let result = measure::all(args, &mut cases, &swept.requests, &mut stage, terminal);
+    let closed = stage.close(terminal);
+    let measured = match (result, closed) {
+        (Ok(measured), Ok(())) => measured,
+        (Ok(_), Err(failure)) => return Err(failure),
+        (Err(failure), closed) => {
+            if let Err(error) = closed {
+                writeln!(terminal.err, "warning: {error}")?;
+            }
+            return Err(failure);
         }
-    }
-    let measured = measure::all(args, &targets, &points, terminal)?;
-    let mut runs = Vec::new();
-    for (target, measured) in targets.iter().zip(measured) {
-        runs.push(key::run(args, target, measured)?);
+    };
+    let machine = case::machine(&cases);
+    let alone = turns || cases.iter().filter(|case| case.here).count() < 2;
+    let (mut runs, mut judged) = (Vec::new(), Vec::new());
+    for (case, measured) in cases.iter().zip(measured) {
+        // What was taken in turns, is compared sample by sample; else each start counts once.
+        let speeds = if turns { measured.by_start() } else { measured.speeds() };
+        judged.push(Run { speeds, ..Run::default() });
+        runs.push(key::run(args, case, measured, machine.as_ref(), alone)?);
     }
     if !args.no_ledger {
         ledger::append(&args.file.ledger, &runs)?;
     }
-    // Taken in turns, sample by sample.
-    let pairs = match runs.as_slice() {
-        [first, second] => speeds::pairs(first, second, Verdict::paired),
-        _ => Vec::new(),
+    let judge = if turns { Verdict::apart } else { Verdict::paired };
+    let against: Vec<Against<'_>> = match judged.split_first() {
+        None => Vec::new(),
+        Some((first, others)) => {
+            let all = others.iter().zip(1..);
+            all.map(|(other, run)| Against { run, pairs: speeds::pairs(first, other, judge) })
+                .collect()
+        }
     };
     match args.output.format {
         Format::Json => {
-            let verdicts = pairs.iter().map(Compared::new).collect();
-            let text = serde_json::to_string_pretty(&Report { runs: &runs, verdicts })
-                .map_err(std::io::Error::other)?;
+            let verdicts = against.iter().flat_map(|against| {
+                let of = |pair| Judged { run: against.run, compared: Compared::new(pair) };
+                against.pairs.iter().map(of)
+            });
+            let report = Report { runs: &runs, verdicts: verdicts.collect() };
+            let text = serde_json::to_string_pretty(&report).map_err(std::io::Error::other)?;
             writeln!(terminal.out, "{text}")?;
         }
         Format::Text => {
-            write!(terminal.out, "{}", text::runs(&targets, &runs))?;
-            if !pairs.is_empty() {
-                write!(terminal.out, "\n{}", speeds::text(&pairs))?;
+            write!(terminal.out, "{}", text::runs(&cases, &runs))?;
+            for Against { run, pairs } in &against {
+                write!(terminal.out, "\n{}", speeds::text(pairs, ["A", text::letter(*run)]))?;
             }
         }
     }
@@ -74,93 +91,22 @@ pub(super) fn run(args: &Bench, terminal: &mut Terminal) -> Result<(), Failure> 
     Ok(())
 }
 
+/// One run beside the first.
+struct Against<'a> {
+    run: usize,
+    pairs: Vec<Pair<'a>>,
+}
+
 #[derive(Serialize)]
 struct Report<'a> {
     runs: &'a [Run],
-    verdicts: Vec<Compared>,
+    verdicts: Vec<Judged>,
 }
 
-fn targets(args: &Bench, terminal: &mut Terminal) -> Result<Vec<Target>, Failure> {
-    let usage = |message: &str| Failure::Usage { message: message.to_owned() };
-    let strategies = strategies(args, terminal)?;
-    let urls = if args.url.is_empty() {
-        strategies.iter().map(|s| format!("http://127.0.0.1:{}", s.port)).collect()
-    } else {
-        args.url.clone()
-    };
-    match (urls.as_slice(), strategies.len()) {
-        ([_, _, _, ..], _) => return Err(usage("at most two servers can be compared")),
-        ([first, second], _) if first == second => {
-            return Err(Failure::Usage {
-                message: format!(
-                    "both servers would be {first}: give each its address with `--url`, in the order of the presets"
-                ),
-            });
-        }
-        (urls, presets) if presets > 0 && presets != urls.len() => {
-            return Err(usage("give one preset for each `--url`, or none"));
-        }
-        _ => {}
-    }
-    if args.model.is_some() && urls.len() > 1 {
-        return Err(usage("`--model` names the file of one server: leave it out to compare two"));
-    }
-    let key = args.api_key_file.as_deref().map(super::api_key).transpose()?;
-    let mut strategies = strategies.into_iter();
-    let patience = Duration::from_secs(args.timeout);
-    urls.iter()
-        .map(|url| {
-            let server = Server::new(url, key.clone(), patience)?;
-            let props = server.props()?;
-            Ok(Target { server, props, strategy: strategies.next() })
-        })
-        .collect()
-}
-
-fn strategies(args: &Bench, terminal: &mut Terminal) -> Result<Vec<Strategy>, Failure> {
-    let mut library = Library::new(&load);
-    let mut strategies = Vec::new();
-    for preset in &args.presets {
-        let resolved =
-            library.resolve(&preset_path(preset)).map_err(|e| Failure::File(e.to_string()))?;
-        match Strategy::new(&resolved, None) {
-            Some(strategy) => strategies.push(strategy),
-            None => return Err(Failure::Rejected(format!("`{preset}` names no model"))),
-        }
-    }
-    report(&library.findings, &library.sources, false, terminal)?;
-    Ok(strategies)
-}
-
-/// Where the server is not what the preset says. The ledger would keep it under the preset's name.
-fn doubtful(target: &Target) -> Vec<String> {
-    let Some(strategy) = &target.strategy else { return Vec::new() };
-    let (props, name) = (&target.props, &strategy.name);
-    let mut notes = Vec::new();
-    let file = strategy.model.rsplit('/').next().unwrap_or_default();
-    if file != props.model_file() {
-        notes.push(format!("it serves `{}`, and `{name}` names `{file}`", props.model_file()));
-    }
-    let tokens = strategy.word("--ctx-size").and_then(|word| word.parse::<u64>().ok());
-    // Slots share the context or each have a part of it; the server does not say which.
-    let slot = props.n_ctx;
-    if let Some(tokens) = tokens.filter(|n| *n > 0 && *n != slot && *n != slot * props.slots) {
-        notes.push(format!("its slots have {slot} tokens, and `{name}` a context of {tokens}"));
-    }
-    notes
-}
-
-/// Whether prompt and answer fit into a slot, before an hour is spent on the smaller ones.
-fn fits(args: &Bench, target: &Target) -> Result<(), Failure> {
-    let most = target.props.n_ctx;
-    match args.depth.iter().find(|depth| depth.saturating_add(args.tokens) > most) {
-        None => Ok(()),
-        Some(depth) => Err(Failure::Usage {
-            message: format!(
-                "a prompt of {depth} and {} more tokens do not fit into a slot of {}, which has {most}",
-                args.tokens,
-                target.server.url()
-            ),
-        }),
-    }
+#[derive(Serialize)]
+struct Judged {
+    /// Its place in the list of runs; the other one is the first.
+    run: usize,
+    #[serde(flatten)]
+    compared: Compared,
 }

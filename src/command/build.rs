@@ -145,9 +145,14 @@ pub(super) fn unpinned(plan: &Plan) -> Vec<String> {
             "llama.cpp is built from the newest `{branch}`; `composegen update` pins it to a commit"
         ));
     }
-    let bases = [&plan.image.build_base, &plan.image.runtime_base];
-    let mut loose: Vec<&str> =
-        bases.into_iter().filter(|base| !base.is_pinned()).map(ImageReference::as_str).collect();
+    let front = plan.compose.front.as_ref().map(|front| &front.image);
+    let bases = [Some(&plan.image.build_base), Some(&plan.image.runtime_base), front];
+    let mut loose: Vec<&str> = bases
+        .into_iter()
+        .flatten()
+        .filter(|base| !base.is_pinned())
+        .map(ImageReference::as_str)
+        .collect();
     loose.dedup();
     if !loose.is_empty() {
         lines.push(format!(

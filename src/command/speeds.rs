@@ -39,16 +39,18 @@ pub(super) fn pairs<'a>(
     pairs
 }
 
-pub(super) fn text(pairs: &[Pair<'_>]) -> String {
+/// `names` are what the two are called above the table.
+pub(super) fn text(pairs: &[Pair<'_>], [first, second]: [&str; 2]) -> String {
     if pairs.is_empty() {
         return "no speed was measured at the same depth in both\n".to_owned();
     }
+    let against = format!("{second} AGAINST {first}");
     let head = [
         ("DEPTH", Align::Right),
         ("FIGURE", Align::Left),
-        ("A", Align::Right),
-        ("B", Align::Right),
-        ("B AGAINST A", Align::Left),
+        (first, Align::Right),
+        (second, Align::Right),
+        (against.as_str(), Align::Left),
     ];
     let rows = pairs.iter().map(|pair| {
         vec![

@@ -17,6 +17,7 @@ use crate::engine::{Engine, labels, run as block_on};
 use crate::lock;
 use crate::log::metrics::Speeds;
 use crate::log::progress::{Holds, Progress};
+use crate::plan::service::NAME;
 use crate::terminal::{Align, Terminal, table};
 
 pub(super) fn run(args: &Status, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -56,6 +57,8 @@ pub(super) fn run(args: &Status, terminal: &mut Terminal) -> Result<(), Failure>
 #[derive(Serialize)]
 struct Entry {
     strategy: String,
+    /// The compose file's name of it.
+    service: String,
     container: String,
     directory: String,
     state: String,
@@ -69,6 +72,17 @@ struct Entry {
     /// As llama-server's log has it; empty below verbosity 4.
     reported: Vec<Memory>,
     tokens_per_second: Speeds,
+}
+
+impl Entry {
+    /// The strategy, with the service's name where it is one of several.
+    fn title(&self) -> String {
+        match self.service.as_str() {
+            "" | NAME => self.strategy.clone(),
+            service if self.strategy.is_empty() => service.to_owned(),
+            service => format!("{} ({service})", self.strategy),
+        }
+    }
 }
 
 /// MiB on one device.
@@ -87,6 +101,7 @@ async fn one(engine: &Engine, found: &Found) -> Result<Entry, Failure> {
     Ok(Entry {
         planned: planned::memory(Utf8Path::new(&directory), &strategy),
         reported: reported(engine, &found.id).await?,
+        service: found.label(labels::SERVICE).to_owned(),
         container: found.name.clone(),
         state: found.state.clone(),
         health: match state.health {
@@ -169,7 +184,7 @@ fn text(list: &[Entry]) -> String {
             .exit_code
             .map_or_else(|| entry.state.clone(), |code| format!("{} ({code})", entry.state));
         vec![
-            entry.strategy.clone(),
+            entry.title(),
             state,
             entry.health.to_owned(),
             entry.restarts.to_string(),

@@ -17,11 +17,14 @@ use crate::plan::service::Service;
 use crate::plan::{Plan, Target};
 use crate::preset::resolve::clean;
 use crate::store;
+use crate::strategy::Strategy;
 use crate::terminal::Terminal;
 
 /// Ready to be started; the directory is locked while this lives, so that no two runs are at it.
 pub(super) struct Ready {
     pub(super) service: Service,
+    /// With the placement that was planned for it, where it has one planned.
+    pub(super) strategy: Strategy,
     /// The strategy's flags and their values.
     pub(super) flags: Vec<String>,
     /// All that llama-server gets, as the shell's variables leave it.
@@ -66,6 +69,13 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
     };
     let deny = chosen.deny.deny.is_some();
     let compose = |plan: &Plan| match plan.target {
+        Target::Compose if plan.compose.front.is_some() => Err(Failure::Usage {
+            message: format!(
+                "`{out}` is for several servers behind a front, and this starts one container\nhelp: `composegen build \
+                 ... --out {out}`, then in it `docker compose --env-file NAME.env up --detach --wait`; `composegen` \
+                 `status`, `logs`, `restart` and `down` know them all"
+            ),
+        }),
         Target::Compose => Ok(()),
         other => Err(Failure::Usage {
             message: format!(
@@ -89,9 +99,12 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
             "note: {name} comes from the shell, as Compose would take it: {value}"
         )?;
     }
-    let words = strategy.map(|strategy| words_of(strategy, &service)).unwrap_or_default();
-    let flags = strategy.map(|strategy| strategy.args_without(&[])).unwrap_or_default();
-    Ok(Ready { service, flags, words, host, held: written.held })
+    let Some(strategy) = strategy.cloned() else {
+        return Err(Failure::Rejected(format!("`{out}` holds no strategy")));
+    };
+    let words = words_of(&strategy, &service);
+    let flags = strategy.args_without(&[]);
+    Ok(Ready { service, strategy, flags, words, host, held: written.held })
 }
 
 /// Where `build` writes a preset by default.

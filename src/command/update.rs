@@ -111,6 +111,7 @@ fn resolve(plan: &Plan, before: &Resolved) -> (Resolved, Vec<String>) {
 fn moving(plan: &Plan) -> Vec<&ImageReference> {
     let mut names = vec![&plan.image.build_base, &plan.image.runtime_base];
     let own = plan.strategies.first().map(|strategy| &strategy.image.name);
+    names.extend(plan.compose.front.as_ref().map(|front| &front.image));
     names.extend(own.filter(|name| plan.target.pulls() && name.has_registry()));
     names
 }

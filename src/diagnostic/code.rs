@@ -108,6 +108,8 @@ codes! {
         "The presets need different images, and an output directory holds one Dockerfile."
     ContainerMismatch Error "container-mismatch"
         "The presets need different containers, and an output directory holds one docker-compose.yml."
+    ReplicaConflict Error "replica-conflict"
+        "Replicas are the same server several times behind one address: each needs GPUs that no other has, and all need the same ones."
     DuplicateName Error "duplicate-name"
         "Two presets would write the same .env file, or two hosts of a cluster would have the same name."
     BeyondTarget Error "beyond-target"

@@ -51,6 +51,17 @@ fn sighting(nvml: &Nvml, index: u32) -> Result<Sighting, NvmlError> {
     })
 }
 
+/// What is in use on each GPU, by UUID. One that does not say is left out.
+pub(super) fn used(nvml: &Nvml) -> Option<Vec<(String, Bytes)>> {
+    let count = nvml.device_count().ok()?;
+    let of = |index| {
+        let device = nvml.device_by_index(index).ok()?;
+        let memory = device.memory_info().ok()?;
+        Some((device.uuid().ok()?, Bytes(memory.total.saturating_sub(memory.free))))
+    };
+    Some((0..count).filter_map(of).collect())
+}
+
 /// Two transfers per clock: 2619 MHz on 5120 bits are the 3352 GB/s of an H100.
 fn bandwidth_gbs(mhz: u32, bits: u32) -> Option<f64> {
     let gbs = 2.0 * f64::from(mhz) * f64::from(bits) / 8.0 / 1000.0;

@@ -1,10 +1,12 @@
 //! What stands in docker-compose.yml.
 
+use super::front::Front;
 use super::image::Source;
+use super::service::NAME;
 use crate::diagnostic::{Code, Diagnostic, Location};
-use crate::strategy::{Container, PORT, Strategy};
+use crate::strategy::{Container, PORT, Replica, Strategy};
 
-/// The one service, as the template prints it.
+/// The service, or several of the kind, as the template prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComposePlan {
     pub container: Container,
@@ -22,6 +24,17 @@ pub struct ComposePlan {
     pub commit: Option<String>,
     /// What the container's environment passes on, in order: names of variables of the `.env` files.
     pub variables: Vec<String>,
+    /// What stands before several servers.
+    pub front: Option<Front>,
+}
+
+/// One server of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served<'a> {
+    /// `llama`, or with a number where there are several.
+    pub name: &'a str,
+    pub first: bool,
+    pub replica: &'a Replica,
 }
 
 impl ComposePlan {
@@ -58,7 +71,17 @@ impl ComposePlan {
             jobs: first.image.jobs,
             commit,
             variables,
+            front: None,
         })
+    }
+
+    pub fn served(&self) -> Vec<Served<'_>> {
+        let replicas = self.container.replicas.iter().enumerate();
+        let name = |i: usize| match &self.front {
+            Some(front) => front.servers.get(i).map(String::as_str).unwrap_or_default(),
+            None => NAME,
+        };
+        replicas.map(|(i, replica)| Served { name: name(i), first: i == 0, replica }).collect()
     }
 }
 

@@ -37,6 +37,12 @@ table! {
         user: String;
         /// How the engine is asked for the GPUs: `nvidia`, its runtime; `cdi`, for Engine 28.3 or later, and Podman.
         gpu_driver: GpuDriver;
+        /// How many servers of this kind run behind one address, each on its own GPUs.
+        replicas: i64, 1 ..= 64;
+        /// The GPUs of each server, numbered from 0 as the hardware lists them: `[[0, 1], [2, 3]]`.
+        replica_gpus: Vec<Vec<u32>>;
+        /// Image of the proxy before several servers: HAProxy 2.6 or later.
+        front_image: String;
         /// More environment variables.
         environment: Map<String, Json>;
         /// More mounts, each `host:container` or `host:container:ro`.

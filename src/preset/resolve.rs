@@ -24,8 +24,10 @@ pub struct Resolved {
     pub name: String,
     pub file: FileId,
     pub preset: Preset,
-    /// The machine, or all machines of a cluster as llama-server sees them.
+    /// What one server has of the machine, or all machines of a cluster as llama-server sees them: of its GPUs the first set, where sets are given.
     pub host: Option<Rc<Host>>,
+    /// The machine, with all of its GPUs.
+    pub machine: Option<Rc<Host>>,
     pub cluster: Option<Rc<Cluster>>,
     /// All files that had a say, the preset first.
     pub inputs: Vec<FileId>,
@@ -104,12 +106,17 @@ impl<'a> Library<'a> {
             here = parent_path;
         }
         let cluster = self.cluster(path, &chain, &merged, &mut inputs);
-        let host = match &cluster {
+        let machine = match &cluster {
             Some(cluster) => Some(Rc::new(seen(cluster, &merged))),
             None => self.host(path, &chain, &merged, &mut inputs),
         };
+        let first = value(&merged.container.replica_gpus).and_then(|sets| sets.first());
+        let host = machine.clone().map(|machine| match first.and_then(|set| machine.with(set)) {
+            Some(part) => Rc::new(part),
+            None => machine,
+        });
         let name = path.file_stem().unwrap_or_default().to_owned();
-        let resolved = Resolved { name, file, preset: merged, host, cluster, inputs };
+        let resolved = Resolved { name, file, preset: merged, host, machine, cluster, inputs };
         self.done.insert(path.clone(), resolved.clone());
         Ok(resolved)
     }

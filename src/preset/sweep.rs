@@ -1,10 +1,15 @@
-//! A range of values of one sampling key, as the command line gives it: `temp=0.6,0.8,1.0`. Names and ranges are those of
-//! a preset's `[sampling]`.
+//! A range of values of one key, as the command line gives it: `temp=0.6,0.8,1.0`. Names and ranges are those of a
+//! preset: what stands in `[sampling]` a request can carry, other numbers a server has to be started with.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use super::batching::Batching;
+use super::context::Context;
+use super::placement::Placement;
 use super::sampling::Sampling;
+use super::server::Server;
+use super::speculative::Speculative;
 use crate::table::{Key, Kind, Table as _};
 
 /// One key and the values it takes, in the order in which they were given.
@@ -30,38 +35,78 @@ pub fn field(key: &str) -> &str {
     RENAMED.iter().find(|(name, _)| *name == key).map_or(key, |(_, field)| field)
 }
 
-/// The keys that can be swept.
+/// The keys that a request can carry.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let number = |key: &&Key| matches!(key.kind, Kind::Number | Kind::Integer);
-    Sampling::KEYS.iter().filter(number)
+    Sampling::KEYS.iter().filter(|key| is_number(key))
+}
+
+/// The keys that become flags of llama-server, so that each value takes a start. Another port would be another server.
+pub fn flags() -> impl Iterator<Item = &'static Key> {
+    let tables = [Context::KEYS, Placement::KEYS, Batching::KEYS, Speculative::KEYS, Server::KEYS]
+        .into_iter();
+    tables.flatten().filter(|key| is_number(key) && key.emit.is_some() && key.name != "port")
+}
+
+fn is_number(key: &Key) -> bool {
+    matches!(key.kind, Kind::Number | Kind::Integer)
+}
+
+/// The flag of llama-server that carries a key.
+pub fn flag(key: &str) -> Option<&'static str> {
+    flags().find(|known| known.name == key).and_then(|known| known.emit).map(|emit| emit.on)
 }
 
 impl FromStr for Sweep {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Some((name, values)) = text.split_once('=') else {
-            return Err("write KEY=VALUE,VALUE: temp=0.6,0.8,1.0".to_owned());
-        };
-        let name = name.trim().replace('-', "_");
-        let Some(key) = keys().find(|key| key.name == name || field(key.name) == name) else {
-            let names: Vec<&str> = keys().map(|key| key.name).collect();
-            return Err(format!(
-                "`{name}` is no number of a preset's `[sampling]`: {}",
-                names.join(", ")
-            ));
-        };
-        let values = values.split(',').map(|word| number(key, word.trim()));
-        let values = values.collect::<Result<Vec<f64>, String>>()?;
-        if let Some(twice) = values
+        read(text, keys).map_err(|name| {
+            format!("`{name}` is no number of a preset's `[sampling]`: {}", list(keys()))
+        })?
+    }
+}
+
+impl Sweep {
+    /// Also one of a key that a server has to be started with.
+    pub fn of_any(text: &str) -> Result<Self, String> {
+        read(text, || keys().chain(flags())).map_err(|name| {
+            format!(
+                "`{name}` is no number that can be swept; in requests: {}; with a start for each value: {}",
+                list(keys()),
+                list(flags())
+            )
+        })?
+    }
+}
+
+fn list(keys: impl Iterator<Item = &'static Key>) -> String {
+    keys.map(|key| key.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The outer error is the name, where no key has it.
+fn read<K: Iterator<Item = &'static Key>>(
+    text: &str,
+    keys: impl Fn() -> K,
+) -> Result<Result<Sweep, String>, String> {
+    let Some((name, values)) = text.split_once('=') else {
+        return Ok(Err("write KEY=VALUE,VALUE: temp=0.6,0.8,1.0".to_owned()));
+    };
+    let name = name.trim().replace('-', "_");
+    let Some(key) = keys().find(|key| key.name == name || field(key.name) == name) else {
+        return Err(name);
+    };
+    let values = values.split(',').map(|word| number(key, word.trim()));
+    let values = values.collect::<Result<Vec<f64>, String>>();
+    Ok(values.and_then(|values| {
+        let twice = values
             .iter()
             .enumerate()
-            .find(|(i, value)| values.iter().take(*i).any(|other| other.total_cmp(value).is_eq()))
-        {
-            return Err(format!("`{}` stands twice in it", twice.1));
+            .find(|(i, value)| values.iter().take(*i).any(|other| other.total_cmp(value).is_eq()));
+        match twice {
+            Some((_, twice)) => Err(format!("`{twice}` stands twice in it")),
+            None => Ok(Sweep { key: key.name, values }),
         }
-        Ok(Self { key: key.name, values })
-    }
+    }))
 }
 
 fn number(key: &Key, word: &str) -> Result<f64, String> {
@@ -117,7 +162,7 @@ pub fn words(point: &Point) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sweep, field, json, keys, points, words};
+    use super::{Sweep, field, flag, flags, json, keys, points, words};
 
     #[test]
     fn a_list_of_values() {
@@ -142,6 +187,29 @@ mod tests {
             let error = text.parse::<Sweep>().unwrap_err();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn what_takes_a_start() {
+        let sweep = Sweep::of_any("ubatch-size=256,512").unwrap();
+        assert_eq!((sweep.key, flag(sweep.key)), ("ubatch_size", Some("--ubatch-size")));
+        assert_eq!((Sweep::of_any("temp=1").unwrap().key, flag("temp")), ("temp", None));
+        for (text, why) in [
+            ("port=1,2", "`port` is no number that can be swept; in requests: temp, "),
+            ("cache_type_k=8", "with a start for each value: ctx_size, "),
+            ("size_gib=1", "no number that can be swept"),
+            ("ubatch-size=0.5", "`0.5` is not a whole number from 1 to"),
+            ("ctx_size", "write KEY=VALUE"),
+        ] {
+            let error = Sweep::of_any(text).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        // A name means one key.
+        let all: Vec<&str> = keys().chain(flags()).map(|key| key.name).collect();
+        let mut once = all.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), all.len());
     }
 
     #[test]

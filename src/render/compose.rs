@@ -16,9 +16,16 @@ struct Compose<'a> {
     commit: &'a str,
     publish: String,
     volumes: Vec<Mount>,
+    /// The digest of the front's configuration.
+    config: &'a str,
 }
 
-pub(super) fn compose(header: &[String], plan: &ComposePlan) -> askama::Result<String> {
+/// `config` is the digest of the front's configuration, where there is a front.
+pub(super) fn compose(
+    header: &[String],
+    plan: &ComposePlan,
+    config: &str,
+) -> askama::Result<String> {
     // An IPv6 address needs brackets before a port.
     let publish = match plan.container.publish.parse::<IpAddr>() {
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
@@ -26,5 +33,5 @@ pub(super) fn compose(header: &[String], plan: &ComposePlan) -> askama::Result<S
     };
     let volumes = plan.container.volumes.iter().filter_map(|v| Mount::read(v)).collect();
     let commit = plan.commit.as_deref().unwrap_or_default();
-    Compose { header, plan, commit, publish, volumes }.render()
+    Compose { header, plan, commit, publish, volumes, config }.render()
 }

@@ -1,12 +1,8 @@
 //! The interface that many servers share: which models there are, and an answer to one message.
 
-use std::io::Read as _;
-use std::time::Instant;
-
 use serde_json::{Value, json};
 
-use super::reply::{Gathered, Spoken};
-use super::sse::Decoder;
+use super::reply::Spoken;
 use super::{Props, Server, ServerError};
 
 /// What a server of whatever make says about itself.
@@ -74,19 +70,8 @@ impl Server {
             fields.insert("stream".to_owned(), true.into());
             fields.insert("stream_options".to_owned(), json!({ "include_usage": true }));
         }
-        let start = Instant::now();
-        let mut reader = self.send(path, Some(&body))?.into_body().into_reader();
-        let mut decoder = Decoder::default();
-        let mut gathered = Gathered::default();
-        let mut buffer = [0; 16 << 10];
-        loop {
-            let count = reader.read(&mut buffer).map_err(|error| self.broken(path, &error))?;
-            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-            for event in decoder.push(bytes).map_err(|error| self.odd(path, &error.to_string()))? {
-                gathered.take(&event.data).map_err(|why| self.odd(path, &why))?;
-            }
-        }
-        gathered.spoken(start.elapsed()).map_err(|why| self.odd(path, &why))
+        let (gathered, total) = self.gather(path, &body)?;
+        gathered.spoken(total).map_err(|why| self.odd(path, &why))
     }
 
     /// The answer of a route to a body, as JSON; without a body it is asked for with GET.

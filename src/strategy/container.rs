@@ -11,6 +11,18 @@ use crate::preset::{Preset, value};
 /// The user of the image, where the preset names none.
 pub(super) const USER: &str = "10001:10001";
 
+/// The proxy's image, where the preset names none: the official one, of a version with long support.
+const FRONT_IMAGE: &str = "haproxy:3.2";
+
+/// What one of several servers has to itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replica {
+    /// What the driver is asked for: UUIDs where all are known, else positions in PCI order.
+    pub gpus: Vec<String>,
+    /// In the order of devices, only where it says more than the driver's own order.
+    pub visible_devices: Option<String>,
+}
+
 /// The container, settled. What differs between strategies of one directory comes from their `.env`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
@@ -25,6 +37,9 @@ pub struct Container {
     pub log_max_size_mib: u32,
     pub log_max_file: u32,
     pub locks_memory: bool,
+    /// At the least one; [`Self::gpus`] and [`Self::visible_devices`] are those of the first.
+    pub replicas: Vec<Replica>,
+    pub front_image: String,
     /// What the driver is asked for: UUIDs where all are known, else positions in PCI order.
     pub gpus: Vec<String>,
     pub gpu_driver: GpuDriver,
@@ -38,15 +53,13 @@ pub struct Container {
 }
 
 impl Container {
-    pub fn new(preset: &Preset, host: Option<&Host>) -> Self {
+    pub fn new(preset: &Preset, machine: Option<&Host>) -> Self {
         let c = &preset.container;
         let number = |n: &i64| u32::try_from(*n).unwrap_or(u32::MAX);
         let size_gib = value(&preset.model.size_gib).map_or(0.0, |size| size.value);
         let cuda = value(&preset.image.backend).is_none_or(|b| *b == Backend::Cuda);
-        let (gpus, visible_devices) = match host {
-            Some(host) if cuda => gpus(host),
-            _ => (Vec::new(), None),
-        };
+        let replicas = replicas(preset, machine.filter(|_| cuda));
+        let Replica { gpus, visible_devices } = replicas.first().cloned().unwrap_or_default();
         Self {
             project: value(&c.project).cloned(),
             publish: or(&c.publish, "127.0.0.1").to_owned(),
@@ -62,6 +75,8 @@ impl Container {
             log_max_file: value(&c.log_max_file).map_or(3, number),
             locks_memory: value(&preset.placement.load_mode)
                 .is_some_and(|m| m.as_str().contains("mlock")),
+            replicas,
+            front_image: or(&c.front_image, FRONT_IMAGE).to_owned(),
             gpus,
             gpu_driver: value(&c.gpu_driver).copied().unwrap_or(GpuDriver::Nvidia),
             visible_devices,
@@ -80,17 +95,19 @@ impl Container {
 
     /// The GPUs as the Container Device Interface names them.
     pub fn cdi_names(&self) -> Vec<String> {
-        if self.gpus.is_empty() {
-            return vec!["nvidia.com/gpu=all".to_owned()];
-        }
-        self.gpus.iter().map(|id| format!("nvidia.com/gpu={id}")).collect()
+        cdi(&self.gpus)
     }
 
     /// The ids in an engine's request; all GPUs where there are none.
     pub fn gpu_ids(&self) -> Vec<String> {
+        self.ids(&self.gpus)
+    }
+
+    /// The ids of one server's GPUs in an engine's request.
+    pub fn ids(&self, gpus: &[String]) -> Vec<String> {
         match self.gpu_driver {
-            GpuDriver::Nvidia => self.gpus.clone(),
-            GpuDriver::Cdi => self.cdi_names(),
+            GpuDriver::Nvidia => gpus.to_vec(),
+            GpuDriver::Cdi => cdi(gpus),
         }
     }
 
@@ -114,13 +131,15 @@ impl Container {
             ("volumes", self.volumes.join(" "), other.volumes.join(" ")),
             ("log_max_size", self.log_max_size_mib.to_string(), other.log_max_size_mib.to_string()),
             ("log_max_file", self.log_max_file.to_string(), other.log_max_file.to_string()),
-            ("GPUs", self.gpus.join(" "), other.gpus.join(" ")),
             ("gpu_driver", self.gpu_driver.to_string(), other.gpu_driver.to_string()),
             (
-                "order of GPUs",
-                format!("{:?}", self.visible_devices),
-                format!("{:?}", other.visible_devices),
+                "replicas",
+                format!("{:?}", self.replicas.len()),
+                format!("{:?}", other.replicas.len()),
             ),
+            ("front_image", self.front_image.clone(), other.front_image.clone()),
+            ("GPUs", self.sets(), other.sets()),
+            ("order of GPUs", self.orders(), other.orders()),
             (
                 "api_key_file (one has a key, the other none)",
                 self.api_key_file.is_some().to_string(),
@@ -128,6 +147,17 @@ impl Container {
             ),
         ];
         pairs.into_iter().find(|(_, ours, theirs)| ours != theirs)
+    }
+
+    fn sets(&self) -> String {
+        let sets: Vec<String> = self.replicas.iter().map(|one| one.gpus.join(" ")).collect();
+        sets.join(" | ")
+    }
+
+    fn orders(&self) -> String {
+        let orders: Vec<String> =
+            self.replicas.iter().map(|one| format!("{:?}", one.visible_devices)).collect();
+        orders.join(" | ")
     }
 }
 
@@ -150,33 +180,74 @@ fn seconds(seconds: f64) -> u32 {
     seconds.ceil() as u32
 }
 
+fn cdi(gpus: &[String]) -> Vec<String> {
+    if gpus.is_empty() {
+        return vec!["nvidia.com/gpu=all".to_owned()];
+    }
+    gpus.iter().map(|id| format!("nvidia.com/gpu={id}")).collect()
+}
+
 fn plain(text: &Json) -> String {
     text.as_str().map_or_else(|| text.to_string(), str::to_owned)
 }
 
-/// The ids for the reservation, and the list that makes the first GPU of the file CUDA0.
+/// What each server is given, at the least one.
+fn replicas(preset: &Preset, machine: Option<&Host>) -> Vec<Replica> {
+    let c = &preset.container;
+    if let Some(sets) = value(&c.replica_gpus).filter(|sets| !sets.is_empty()) {
+        return sets.iter().map(|set| replica(machine, set)).collect();
+    }
+    let count = value(&c.replicas).and_then(|n| usize::try_from(*n).ok()).unwrap_or(1);
+    vec![machine.map(whole).unwrap_or_default(); count.max(1)]
+}
+
+/// The ids to ask the driver for, and the visible devices, of one server that has all GPUs of a machine.
+pub fn gpus(machine: &Host) -> (Vec<String>, Option<String>) {
+    let Replica { gpus, visible_devices } = whole(machine);
+    (gpus, visible_devices)
+}
+
+/// All GPUs of the machine itself: those of others are reached over the network.
+fn whole(machine: &Host) -> Replica {
+    let mut own = machine.clone();
+    own.gpus.retain(|gpu| gpu.remote.is_none());
+    let all: Vec<u32> = (0..).take(own.gpus.len()).collect();
+    replica(Some(&own), &all)
+}
+
+/// The ids for the reservation, and the list that makes the first GPU of the set CUDA0.
 ///
-/// CUDA numbers by speed unless told otherwise; `CUDA_DEVICE_ORDER=PCI_BUS_ID` makes it number by bus. Where the
-/// file's order is another one, the visible devices are listed in it: by UUID, or by their place on the bus.
-pub fn gpus(host: &Host) -> (Vec<String>, Option<String>) {
-    let own: Vec<&Gpu> = host.gpus.iter().filter(|gpu| gpu.remote.is_none()).collect();
-    let uuids: Option<Vec<String>> = own.iter().map(|gpu| gpu.uuid.clone()).collect();
+/// CUDA numbers by speed unless told otherwise; `CUDA_DEVICE_ORDER=PCI_BUS_ID` makes it number by bus, among those that
+/// the container has. Where the set's order is another one, the visible devices are listed in it: by UUID, or by their
+/// place on the bus.
+fn replica(machine: Option<&Host>, set: &[u32]) -> Replica {
+    let Some((machine, part)) = machine.and_then(|machine| Some((machine, machine.with(set)?)))
+    else {
+        return Replica::default();
+    };
+    let uuids: Option<Vec<String>> = part.gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
     if let Some(uuids) = uuids.filter(|uuids| !uuids.is_empty()) {
         let order = uuids.join(",");
-        return (uuids, Some(order));
+        return Replica { gpus: uuids, visible_devices: Some(order) };
     }
-    let positions = (0..own.len()).map(|i| i.to_string()).collect();
-    let buses: Option<Vec<String>> =
-        own.iter().map(|gpu| gpu.pci.as_ref().map(|p| p.to_ascii_lowercase())).collect();
-    let order = buses.and_then(|buses| {
-        let mut sorted = buses.clone();
+    let buses = |gpus: &[Gpu]| -> Option<Vec<String>> {
+        gpus.iter().map(|gpu| gpu.pci.as_ref().map(|p| p.to_ascii_lowercase())).collect()
+    };
+    let Some((all, ours)) = buses(&machine.gpus).zip(buses(&part.gpus)) else {
+        // The order of the file is taken for that of the buses.
+        let gpus = set.iter().map(ToString::to_string).collect();
+        return Replica { gpus, visible_devices: None };
+    };
+    let sorted = |buses: &[String]| {
+        let mut sorted = buses.to_vec();
         sorted.sort();
-        let places: Vec<String> = buses
-            .iter()
-            .filter_map(|bus| sorted.iter().position(|other| other == bus))
-            .map(|place| place.to_string())
-            .collect();
-        (sorted != buses).then(|| places.join(","))
-    });
-    (positions, order)
+        sorted
+    };
+    let places = |buses: &[String], among: &[String]| -> Vec<String> {
+        let place = |bus: &String| among.iter().position(|other| other == bus);
+        buses.iter().filter_map(place).map(|place| place.to_string()).collect()
+    };
+    let own = sorted(&ours);
+    let gpus = places(&own, &sorted(&all));
+    Replica { gpus, visible_devices: (own != ours).then(|| places(&ours, &own).join(",")) }
 }

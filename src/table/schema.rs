@@ -58,6 +58,9 @@ fn of_kind(kind: Kind, range: Option<(f64, f64)>) -> Json {
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Integers => json!({ "type": "array", "items": number("integer") }),
         Kind::Numbers => json!({ "type": "array", "items": number("number") }),
+        Kind::Groups => {
+            json!({ "type": "array", "items": { "type": "array", "items": number("integer") } })
+        }
         Kind::Free => json!({ "type": "object" }),
     }
 }

@@ -19,6 +19,8 @@ pub enum Kind {
     Texts,
     Integers,
     Numbers,
+    /// Lists of whole numbers in a list.
+    Groups,
     /// A table of the user's own keys.
     Free,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Kind {
             Self::Texts => f.write_str("a list of strings"),
             Self::Integers => f.write_str("a list of whole numbers"),
             Self::Numbers => f.write_str("a list of numbers"),
+            Self::Groups => f.write_str("a list of lists of whole numbers"),
             Self::Free => f.write_str("a table"),
         }
     }
@@ -168,6 +171,20 @@ macro_rules! lists {
     )+};
 }
 lists! { String => Texts  u32 => Integers  Number => Numbers }
+
+impl Value for Vec<Vec<u32>> {
+    const KIND: Kind = Kind::Groups;
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        list(value)
+    }
+    fn word(&self) -> String {
+        let groups: Vec<String> = self.iter().map(|group| format!("[{}]", group.word())).collect();
+        groups.join(",")
+    }
+    fn numbers(&self) -> Vec<f64> {
+        self.iter().flat_map(Value::numbers).collect()
+    }
+}
 
 /// Keys and values of the user's own, kept as JSON (llama-server takes them in that form).
 impl Value for serde_json::Map<String, serde_json::Value> {

@@ -7,6 +7,7 @@
     reason = "the line about skipped tests is for the reader of the run"
 )]
 
+mod bench;
 mod check;
 mod client;
 mod dockerfile;
@@ -21,6 +22,7 @@ mod probe;
 mod project;
 mod proxy;
 mod push;
+mod replicas;
 mod repository;
 mod scripted;
 mod serving;
@@ -42,9 +44,17 @@ type Case = (&'static str, fn(&Engine));
 
 fn main() -> ExitCode {
     let plain: Vec<Case> = [dockerfile::CASES, words::CASES, images::CASES].concat();
-    let served: Vec<Case> =
-        [serving::CASES, faults::CASES, probe::CASES, gpus::CASES, check::CASES, tune::CASES]
-            .concat();
+    let served: Vec<Case> = [
+        serving::CASES,
+        faults::CASES,
+        probe::CASES,
+        gpus::CASES,
+        tune::CASES,
+        check::CASES,
+        bench::CASES,
+        replicas::CASES,
+    ]
+    .concat();
     let judged: Vec<Case> = [eval::CASES, eval::SERVED].concat();
     let mut trials = Vec::new();
     let strict = tools::required("COMPOSEGEN_REQUIRE_ENGINE");

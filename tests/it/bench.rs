@@ -234,6 +234,22 @@ fn answers_at_each_temperature() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// The process that listens here goes by the server's name for this; other tests do not mind.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_of_a_process() {
+    std::fs::write("/proc/self/comm", "llama-server").unwrap();
+    let server = serve(Mood::Steady(20.0));
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["--url", &server.url, "--depth", "5", "--repeat", "1", "--answers", "0"];
+    let output = bench(dir.path(), &args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains(" GB of RAM"), "{}", text(&output.stdout));
+    let ledger = Ledger::parse(&std::fs::read_to_string(dir.path().join("ledger.jsonl")).unwrap());
+    let ram = ledger.entries[0].run.memory.ram_gb.unwrap();
+    assert!((0.001..100.0).contains(&ram), "{ram}");
+}
+
 #[test]
 fn two_servers_by_turns() {
     let (slow, fast) = (serve(Mood::Steady(20.0)), serve(Mood::Steady(25.0)));
@@ -306,5 +322,9 @@ fn what_goes_wrong_is_said_and_nothing_is_written() {
     fails(steady, &["--url", "https://example.org"], 23, "`https://example.org` is no address");
     fails(steady, &["--url", "http://127.0.0.1:1"], 23, "no answer from http://127.0.0.1:1/props");
     fails(steady, &["ud-q6", "ud-q5"], 7, "ud-q6");
+    let started = &["--sweep", "ubatch-size=1,2"];
+    fails(steady, started, 2, "llama-server takes `ubatch_size` when it starts");
+    fails(steady, &["--sweep", "temp=1,2"], 2, "for the answers, and `--answers` is 0");
+    fails(steady, &["--sweep", "port=1,2"], 2, "`port` is no number that can be swept");
     fails(Mood::WantsKey, &["--api-key-file", key.to_str().unwrap()], 0, "1 of 1");
 }

@@ -2,5 +2,6 @@
 
 mod kubernetes;
 mod quadlet;
+mod replicas;
 mod split;
 mod swarm;

@@ -2,23 +2,46 @@
 
 use std::error::Error as _;
 
-use super::Target;
+use super::case::Case;
 use super::measure::Measured;
 use crate::cli::Bench;
 use crate::command::{Failure, run_key};
 use crate::gguf;
-use crate::gpu;
+use crate::gpu::Detected;
+use crate::hardware::Gpu;
 use crate::ledger::{Gguf, Key, Llama, Memory, Run, Source, What};
 
-pub(super) fn run(args: &Bench, target: &Target, measured: Measured) -> Result<Run, Failure> {
-    let (props, strategy) = (&target.props, target.strategy.as_ref());
+/// `alone` is whether no other server was up at the same time on this machine.
+pub(super) fn run(
+    args: &Bench,
+    case: &Case,
+    measured: Measured,
+    machine: Option<&Detected>,
+    alone: bool,
+) -> Result<Run, Failure> {
+    let strategy = case.strategy.as_ref();
+    let props = case.props.clone().unwrap_or_default();
     // Another machine's GPUs are not here to be asked.
-    let here = target.server.is_local().then(|| gpu::detect().ok()).flatten();
-    let here = here.filter(|here| !here.gpus.is_empty());
+    let machine = machine.filter(|_| case.here);
+    let here: Vec<&Gpu> = machine.map(|here| case.of(&here.gpus)).unwrap_or_default();
     let described = strategy.and_then(|strategy| strategy.host.as_deref());
-    let gpus = here.as_ref().map(|here| &here.gpus).or(described.map(|host| &host.gpus));
-    let used =
-        here.iter().flat_map(|here| &here.gpus).map(|gpu| gpu.memory.saturating_sub(gpu.free));
+    let described_gpus = || described.into_iter().flat_map(|host| &host.gpus).collect();
+    let used: Vec<&Gpu> = match &case.gpus {
+        None => Vec::new(),
+        Some(_) if here.is_empty() => described_gpus(),
+        Some(_) => here.clone(),
+    };
+    let mut devices: Vec<String> = used.iter().map(|gpu| gpu.name.clone()).collect();
+    if devices.is_empty() {
+        // The processor is what works.
+        let cpu = machine.map(|here| &here.cpu).or(described.map(|host| &host.cpu));
+        devices.extend(cpu.and_then(|cpu| cpu.name.clone()));
+    }
+    // Of two servers on the same cards nobody knows which has what.
+    let own = alone || case.gpus.as_ref().is_some_and(|gpus| !gpus.is_empty());
+    let used = here.iter().filter(|_| own).map(|gpu| {
+        gpu.uuid.as_ref().and_then(|uuid| measured.vram.get(uuid)).map(|bytes| bytes.0 >> 20)
+    });
     Ok(Run {
         at: Some(run_key::now()),
         source: Source::Measured,
@@ -27,42 +50,47 @@ pub(super) fn run(args: &Bench, target: &Target, measured: Measured) -> Result<R
         key: Key {
             preset: strategy.map(run_key::preset),
             llama: Llama { build: props.build, commit: props.commit.clone() },
-            image: None,
-            gguf: gguf(args, target)?,
-            devices: gpus.into_iter().flatten().map(|gpu| gpu.name.clone()).collect(),
-            driver: here.as_ref().and_then(|here| here.driver.clone()),
+            image: case.image.clone(),
+            gguf: gguf(case)?,
+            devices,
+            driver: machine.filter(|_| case.gpus.is_some()).and_then(|here| here.driver.clone()),
         },
         args: strategy.map(|strategy| strategy.args_without(&[])).unwrap_or_default(),
         layers: strategy.map(|strategy| strategy.layers.clone()).unwrap_or_default(),
-        ctx_size: context(target),
-        speeds: measured.speeds,
+        ctx_size: context(case),
+        speeds: measured.speeds(),
+        memory: Memory {
+            vram_mib: used.collect::<Option<_>>().unwrap_or_default(),
+            ram_gb: measured.ram.map(|bytes| (bytes.0 as f64 / 1e6).round() / 1e3),
+            ..Memory::default()
+        },
         answers: measured.answers,
-        memory: Memory { vram_mib: used.map(|bytes| bytes.0 >> 20).collect(), ..Memory::default() },
         note: args.note.clone(),
         ..Run::default()
     })
 }
 
 /// Over all slots: where there are several, the server does not say whether they share it.
-fn context(target: &Target) -> Option<u64> {
-    let said = target.strategy.as_ref().and_then(|strategy| strategy.word("--ctx-size"));
-    match target.props.slots {
-        1 => Some(target.props.n_ctx),
+fn context(case: &Case) -> Option<u64> {
+    let said = case.strategy.as_ref().and_then(|strategy| strategy.word("--ctx-size"));
+    match &case.props {
+        Some(props) if props.slots == 1 => Some(props.n_ctx),
         _ => said.and_then(|word| word.parse().ok()),
     }
 }
 
 /// The file as far as the server tells; the header where the file is at hand.
-fn gguf(args: &Bench, target: &Target) -> Result<Gguf, Failure> {
+fn gguf(case: &Case) -> Result<Gguf, Failure> {
+    let props = case.props.as_ref();
     let mut found = Gguf {
-        file: Some(target.props.model_file().to_owned()),
+        file: props.map(|props| props.model_file().to_owned()),
         header: None,
-        bytes: target.props.model_bytes,
+        bytes: props.and_then(|props| props.model_bytes),
     };
-    if let Some(path) = &args.model {
+    if let Some(path) = &case.model {
         let files = gguf::open_files(path).map_err(|error| {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            Failure::File(format!("{error}{cause}"))
+            let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+            Failure::File(format!("{error}{why}"))
         })?;
         let digest = gguf::digest(path, &files.parts);
         found.header = Some(digest.map_err(|error| Failure::File(error.to_string()))?);

@@ -1,25 +1,43 @@
 //! What was measured, as tables.
 
-use super::Target;
+use super::case::Case;
 use crate::bench::Spread;
 use crate::ledger::{Answer, Run};
 use crate::terminal::{Align, table};
 
-pub(super) fn runs(targets: &[Target], runs: &[Run]) -> String {
-    let names = if runs.len() > 1 { ["A  ", "B  "] } else { ["", ""] };
-    let all = targets.iter().zip(runs).zip(names);
-    all.map(|((target, run), name)| block(target, run, name)).collect::<Vec<_>>().join("\n")
+/// What a run is called where there are several.
+pub(super) fn letter(place: usize) -> &'static str {
+    const ALL: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    ALL.get(place..=place).unwrap_or("Z")
 }
 
-fn block(target: &Target, run: &Run, name: &str) -> String {
+pub(super) fn runs(cases: &[Case], runs: &[Run]) -> String {
+    let block = |(place, (case, run)): (usize, (&Case, &Run))| {
+        let name = if runs.len() > 1 { [letter(place), "  "].concat() } else { String::new() };
+        block(case, run, &name)
+    };
+    cases.iter().zip(runs).enumerate().map(block).collect::<Vec<_>>().join("\n")
+}
+
+fn block(case: &Case, run: &Run, name: &str) -> String {
     let build =
         run.key.llama.build.map_or_else(String::new, |build| format!(", llama.cpp b{build}"));
     let preset = run.preset().map_or_else(String::new, |preset| format!(", {preset}"));
-    let file = target.props.model_file();
-    let head = [name, target.server.url(), &preset, ": ", file, &build, "\n\n"].concat();
-    let answers: String = run.answers.iter().map(line).collect();
-    let gap = if answers.is_empty() { "" } else { "\n" };
-    [head, speeds(run), gap.to_owned(), answers].concat()
+    let file = run.key.gguf.file.as_deref().unwrap_or_default();
+    let head = [name, case.server.url(), &preset, ": ", file, &build, "\n\n"].concat();
+    let mut lines: String = run.answers.iter().map(line).collect();
+    lines.push_str(&memory(run));
+    let gap = if lines.is_empty() { "" } else { "\n" };
+    [head, speeds(run), gap.to_owned(), lines].concat()
+}
+
+/// The most that was in use.
+fn memory(run: &Run) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let gpus = run.key.devices.iter().zip(&run.memory.vram_mib);
+    parts.extend(gpus.map(|(name, mib)| format!("{mib} MiB on {name}")));
+    parts.extend(run.memory.ram_gb.map(|gb| format!("{gb:.1} GB of RAM")));
+    if parts.is_empty() { String::new() } else { format!("memory: {}\n", parts.join(", ")) }
 }
 
 fn speeds(run: &Run) -> String {

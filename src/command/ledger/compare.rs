@@ -42,7 +42,7 @@ pub(super) fn run(args: &LedgerCompare, terminal: &mut Terminal) -> Result<(), F
             if !differences.is_empty() {
                 writeln!(terminal.out)?;
             }
-            write!(terminal.out, "{}", speeds::text(&pairs))?;
+            write!(terminal.out, "{}", speeds::text(&pairs, ["A", "B"]))?;
         }
     }
     match args.fail_below {
