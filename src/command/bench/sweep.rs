@@ -3,6 +3,7 @@
 use crate::cli::Bench;
 use crate::command::Failure;
 use crate::preset::sweep::{self, Point, Sweep};
+#[cfg(feature = "engine")]
 use crate::strategy::Strategy;
 
 /// What is swept.
@@ -49,6 +50,7 @@ pub(super) fn read(args: &Bench) -> Result<Swept, Failure> {
 }
 
 /// Flags and values.
+#[cfg(feature = "engine")]
 pub(super) fn arguments(point: &Point) -> Vec<String> {
     let words = point.iter().filter_map(|(key, value)| {
         Some([sweep::flag(key)?.to_owned(), sweep::json(*value).to_string()])
@@ -57,6 +59,7 @@ pub(super) fn arguments(point: &Point) -> Vec<String> {
 }
 
 /// The strategy with these flags in place of its own. It is another one, also by name.
+#[cfg(feature = "engine")]
 pub(super) fn changed(strategy: &Strategy, point: &Point) -> Strategy {
     let mut strategy = strategy.clone();
     if point.is_empty() {
