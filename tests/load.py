@@ -2,7 +2,8 @@
 
     python3 tests/load.py URL [CONVERSATIONS [TURNS [AT_ONCE]]]
 
-prints a row of the table in docs/targets.md. Each conversation opens with the same system prompt and words of its own, and
+prints the end of a row of the table in docs/targets.md, all of which `tests/load.sh` makes: prompts per second, seconds to
+the first token (median, longest), and how much of the prompts after the first turn the cache had. Each conversation opens with the same system prompt and words of its own, and
 sends all of itself again in every turn, as clients do. All take a turn before any takes the next. Only Python is needed.
 """
 
@@ -76,11 +77,9 @@ def main(url, conversations=8, turns=3, at_once=4):
                     later[0] += timings["cache_n"]
                     later[1] += timings["prompt_n"]
     seconds = time.monotonic() - start
-    print(
-        f"{len(firsts)} prompts, {len(firsts) / seconds:.2f} a second; first token after {statistics.median(firsts):.2f} s,"
-        f" at most {max(firsts):.2f} s; after the first turn {100 * later[0] / sum(later):.0f}% of {sum(later)} tokens cached;"
-        f" {dict(sorted(names.items()))}"
-    )
+    cached = 100 * later[0] / sum(later)
+    print(f"{len(firsts) / seconds:.2f} | {statistics.median(firsts):.1f} | {max(firsts):.1f} | {cached:.0f}% |")
+    print(f"{len(firsts)} prompts: {dict(sorted(names.items()))}", file=sys.stderr)
 
 
 if __name__ == "__main__":
