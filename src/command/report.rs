@@ -26,7 +26,8 @@ pub(super) fn run(args: &cli::Report, terminal: &mut Terminal) -> Result<(), Fai
         return between(args, terminal);
     }
     let profile = machine::profile(&args.buffers)?;
-    let place = Place { models: args.models.dir.as_deref(), profile };
+    let ledger = args.file.ledger.as_path();
+    let place = Place { models: args.models.dir.as_deref(), ledger, profile };
     let files = super::list::presets(&args.presets)?;
     let found = gather(&place, &files, &load, terminal)?;
     let known = known(&args.file.ledger, &found, terminal)?;

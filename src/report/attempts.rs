@@ -63,6 +63,28 @@ pub(super) fn trails(ledger: &Ledger, subjects: &[Subject]) -> Vec<Trail> {
     names.into_iter().filter_map(trail).collect()
 }
 
+/// What a person wrote; of a tuning, why it was tried and what was left on the cards.
+fn note(run: &Run) -> String {
+    let trial = run.trial.as_ref();
+    let settings = trial.map(|trial| {
+        trial.settings.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>()
+    });
+    let free = trial
+        .filter(|trial| !trial.free_mib.is_empty())
+        .map(|trial| format!("{} MiB free after the long prompt", plus_of(&trial.free_mib)));
+    let parts = [
+        trial.map(|trial| trial.reason.clone()),
+        settings.filter(|settings| !settings.is_empty()).map(|settings| settings.join(", ")),
+        free,
+        run.note.clone(),
+    ];
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+fn plus_of(numbers: &[u64]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ")
+}
+
 fn attempt(run: &Run, subject: Option<&Subject>) -> Attempt {
     let outcome = match (run.outcome, &run.device) {
         (Outcome::Ok, _) => "ran".to_owned(),
@@ -77,10 +99,34 @@ fn attempt(run: &Run, subject: Option<&Subject>) -> Attempt {
         context: run.ctx_size.map(context).unwrap_or_default(),
         outcome,
         ran,
-        note: run.note.clone().unwrap_or_default(),
+        note: note(run),
         speed: run.decode(None).map(|decode| format!("{:.1} t/s", decode.median())),
         known: known(run),
         chosen: ran
             && subject.is_some_and(|one| one.layers == run.layers && one.ctx_size == run.ctx_size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::note;
+    use crate::artifact::Digest;
+    use crate::ledger::{Run, Trial};
+
+    #[test]
+    fn a_tuning_says_why_and_what_was_left() {
+        let trial = Trial {
+            task: Digest::of(b"x"),
+            settings: [("ubatch_size".to_owned(), "512".to_owned())].into(),
+            reason: "one layer more on CUDA1".to_owned(),
+            free_mib: vec![1456, 783],
+        };
+        let run = Run { trial: Some(trial), ..Run::default() };
+        assert_eq!(
+            note(&run),
+            "one layer more on CUDA1; ubatch_size 512; 1456 + 783 MiB free after the long prompt"
+        );
+        let said = Run { note: Some("by hand".to_owned()), ..Run::default() };
+        assert_eq!(note(&said), "by hand");
     }
 }

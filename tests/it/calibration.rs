@@ -5,7 +5,9 @@ use std::process::{Command, Output};
 use camino::Utf8PathBuf;
 use composegen::gguf;
 use composegen::ledger::{Buffers, Device, Gguf, Key, Llama, Memory, Run, Source, What};
+use composegen::preset::resolve::Library;
 use composegen::store;
+use composegen::strategy::Strategy;
 
 use crate::repository::root;
 
@@ -97,4 +99,53 @@ fn the_same_question_finds_its_answer() {
     let compute = mib("compute", 0) + 7;
     let line = format!("said otherwise (probed 2026-11-24): CUDA0 {} + ", mib("model", 0));
     assert!(said.contains(&line) && said.contains(&format!(" + {compute}, Host")), "{said}");
+}
+
+/// The page names the probe as the source of what it shows.
+#[test]
+fn the_report_says_that_it_was_probed() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+    fs_err::create_dir_all(dir.join("presets/hardware")).unwrap();
+    let card = "[[gpu]]\nmemory_mib = 24564\nfree_mib = 23671\ncompute_capability = \"8.9\"\n";
+    fs_err::write(dir.join("presets/hardware/box.toml"), card).unwrap();
+    let preset = dir.join("presets/one.toml");
+    let text = format!(
+        "hardware = \"box\"\n\n[model]\nfile = \"m.gguf\"\nheader = {:?}\n\n[context]\nctx_size = 8192\n\n[placement]\n\
+         n_gpu_layers = 20\n",
+        header().as_str()
+    );
+    fs_err::write(&preset, text).unwrap();
+    let report = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_composegen"));
+        let output = command.current_dir(&dir).args(["report", "--out", "-"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let load = |path: &camino::Utf8Path| fs_err::read_to_string(path);
+    let resolved = Library::new(&load).resolve(&preset).unwrap();
+    let strategy = Strategy::new(&resolved, None).unwrap();
+    let model = gguf::open(&header()).unwrap();
+    let probe = Run {
+        source: Source::Probed,
+        what: What::Probe,
+        key: Key {
+            llama: Llama { build: Some(11434), commit: None },
+            gguf: Gguf {
+                header: Some(gguf::digest(&header(), &model.parts).unwrap()),
+                ..Gguf::default()
+            },
+            ..Key::default()
+        },
+        args: strategy.args_without(&[]),
+        gpus: vec!["24564:23671:8.9".to_owned()],
+        ..Run::default()
+    };
+    let ledger = dir.join("ledger.jsonl");
+    let other = Run { gpus: vec!["24564:23000:8.9".to_owned()], ..probe.clone() };
+    store::append(&ledger, &[other.to_string()]).unwrap();
+    assert!(!report().contains("b11434"), "a probe of another card");
+    store::append(&ledger, &[probe.to_string()]).unwrap();
+    let page = report();
+    assert!(page.contains("llama.cpp b11434 said the same on every device"), "{page}");
 }

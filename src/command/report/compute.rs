@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 
 use super::gather::Place;
+use crate::command::calibration;
 use crate::command::header::{self, Missing};
 use crate::command::output::read_lock;
 use crate::command::plan::{Case, Own};
@@ -34,7 +35,7 @@ pub(super) fn compute(
     let paths = header::places(resolved, strategy, sources, &out, at.models);
     // Where it was looked for is this machine's business, and the page is not to differ by it.
     let file = &strategy.model;
-    let (_, model) = header::first(&paths).map_err(|missing| match missing {
+    let (path, model) = header::first(&paths).map_err(|missing| match missing {
         Missing::Nowhere(_) => format!("no header of {file} at hand"),
         Missing::Part(_) => format!("a part of {file} is missing"),
         Missing::Unreadable(_) => format!("the header of {file} cannot be read"),
@@ -43,12 +44,12 @@ pub(super) fn compute(
     let lock = if auto { read_lock(&out).ok().flatten() } else { None };
     let locked = lock.as_ref().and_then(|lock| lock.placements.get(&strategy.name));
     let profile = strategy.profile.as_deref().and_then(Profile::named).or(at.profile);
-    let (request, how) = if auto && locked.is_none() {
+    let (request, words, how) = if auto && locked.is_none() {
         let mut own = Own::of(strategy, &resolved.preset).map_err(|error| error.to_string())?;
         own.set_profile(profile);
         let case = Case::of(own, model.clone(), host.clone());
         let found = place(&case.own_task()).map_err(|error| error.to_string())?;
-        (found.request, "planned from the header")
+        (found.request, None, "planned from the header")
     } else {
         let strategy = Strategy::new(resolved, locked).ok_or("the preset names no model")?;
         let args = strategy.args_without(&["--fit"]);
@@ -58,7 +59,7 @@ pub(super) fn compute(
             Some(_) => "computed from the header with the locked placement",
             None => "computed from the header",
         };
-        (request, how)
+        (request, Some(args), how)
     };
     let mut how = how.to_owned();
     if let Some(profile) = request.profile {
@@ -68,6 +69,14 @@ pub(super) fn compute(
         Prepared::new(&model, &host.gpus, &request).map_err(|error| error.to_string())?;
     let trial = prepared.requested().map_err(|error| error.to_string())?;
     let found = prepared.estimate(&trial).map_err(|error| error.to_string())?;
+    if let Some(words) = &words {
+        let gpus = host.gpus.as_slice();
+        let subject = calibration::Subject { file: &path, model: &model, gpus, words, image: None };
+        // A probe that cannot be looked up is one that is not there.
+        if let Ok(Some(probed)) = calibration::find(at.ledger, &subject, &found) {
+            how = format!("{how}; {}", probed.line());
+        }
+    }
     let used: Vec<_> = prepared.gpus().iter().filter_map(|i| host.gpus.get(*i)).collect();
     let system = System::of(host).on(request.threads);
     let rates = Rates::new(&used, system, Shape::of(&model), system.costs(profile));

@@ -21,6 +21,8 @@ use crate::terminal::Terminal;
 pub(super) struct Place<'a> {
     /// Where models are, if the command line says so.
     pub(super) models: Option<&'a Utf8Path>,
+    /// Where probes are kept.
+    pub(super) ledger: &'a Utf8Path,
     /// The build to compute with, where a preset names none.
     pub(super) profile: Option<&'static Profile>,
 }
