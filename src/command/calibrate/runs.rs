@@ -57,7 +57,8 @@ pub(super) fn of(ledger: &Ledger, host: &Host, args: &Calibrate) -> Used {
     let mut notes = Vec::new();
     let mut left_out = |count: usize, why: &str| {
         if count > 0 {
-            notes.push(format!("{count} runs are left out: {why}"));
+            let runs = if count == 1 { "run is" } else { "runs are" };
+            notes.push(format!("{count} {runs} left out: {why}"));
         }
     };
     left_out(foreign.len(), "other GPUs than the hardware file's");
