@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Case, type_name};
 use crate::gguf::DType;
-use crate::plan::memory::Request;
+use crate::plan::memory::{LoadMode, Request};
 use crate::plan::placement::{Granularity, Placement, Task, place};
 use crate::units::Bytes;
 
@@ -107,6 +107,12 @@ pub(super) fn all(case: &Case, placement: &Placement) -> Vec<Alternative> {
             let request = Request { batch_size, ubatch_size, ..base.clone() };
             with(format!("ubatch {ubatch_size}"), &request);
         }
+    }
+    // A driver copies pages of a mapped file before it sends them; pinned memory goes as it is.
+    let away = placement.experts_placed < placement.experts;
+    if away && base.load_mode == LoadMode::Mmap && base.op_offload {
+        let request = Request { load_mode: LoadMode::Copied, ..base.clone() };
+        with("load mode none".to_owned(), &request);
     }
     for mib in MARGINS {
         let margin = vec![Bytes::from_mib(mib); case.host.gpus.len()];
