@@ -1,4 +1,4 @@
-//! Asks a running llama-server, ours or not, over plain HTTP: what it is, and to complete a prompt.
+//! Asks a running llama-server, ours or not, over HTTP or https: what it is, and to complete a prompt.
 //!
 //! An edge: it opens sockets and looks at the clock. What comes back is read by pure functions beside it.
 
@@ -7,6 +7,7 @@ mod error;
 pub mod process;
 mod reply;
 pub mod sse;
+mod tls;
 
 use std::io::Read as _;
 use std::time::{Duration, Instant};
@@ -57,11 +58,16 @@ impl Server {
     pub fn new(url: &str, key: Option<String>, patience: Duration) -> Result<Self, ServerError> {
         let base = url.trim_end_matches('/');
         let base = base.strip_suffix("/v1").unwrap_or(base);
-        let host = base.strip_prefix("http://").unwrap_or_default();
-        if host.is_empty() || host.contains(char::is_whitespace) {
+        let (scheme, host) = base.split_once("://").unwrap_or_default();
+        let known = matches!(scheme, "http" | "https");
+        if !known || host.is_empty() || host.contains(char::is_whitespace) {
             return Err(ServerError::Url { url: url.to_owned() });
         }
-        let config = ureq::Agent::config_builder()
+        let mut config = ureq::Agent::config_builder();
+        if scheme == "https" {
+            config = config.tls_config(tls::config());
+        }
+        let config = config
             .http_status_as_error(false)
             // A server of one's own is not behind the proxy that leads out.
             .proxy(None)
@@ -86,17 +92,22 @@ impl Server {
 
     /// Whether it is on this machine.
     pub fn is_local(&self) -> bool {
-        let host = self.base.trim_start_matches("http://");
-        ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
+        ["127.", "localhost", "[::1]"].iter().any(|local| self.host().starts_with(local))
     }
 
-    /// The port in its address; HTTP's own where there is none.
+    /// The port in its address; the scheme's own where there is none.
     pub fn port(&self) -> Option<u16> {
-        let host = self.base.trim_start_matches("http://").split('/').next().unwrap_or_default();
-        match host.rsplit_once(':') {
+        match self.host().rsplit_once(':') {
             Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
+            _ if self.base.starts_with("https:") => Some(443),
             _ => Some(80),
         }
+    }
+
+    /// Host and port, without scheme and path.
+    fn host(&self) -> &str {
+        let (_, rest) = self.base.split_once("://").unwrap_or_default();
+        rest.split('/').next().unwrap_or_default()
     }
 
     /// What the server says about itself, the size of its model included.

@@ -17,7 +17,7 @@ impl ServerError {
     pub const fn help(&self) -> &'static str {
         match self {
             Self::Url { .. } => {
-                "write it `http://HOST:PORT`; where the server speaks https, go through `ssh -L` or a proxy of your own"
+                "write it `http://HOST:PORT` or `https://HOST`; a certificate of your own is believed by its file in SSL_CERT_FILE"
             }
             Self::Unreachable { .. } => {
                 "see whether the server runs and its log says `listening on`, and whether the port is published"

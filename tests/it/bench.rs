@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use composegen::ledger::{Ledger, Outcome, Source};
 
 use crate::repository::root;
+use crate::tls;
 
 /// How a scripted server behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -250,6 +251,30 @@ fn the_memory_of_a_process() {
     assert!((0.001..100.0).contains(&ram), "{ram}");
 }
 
+/// A proxy with a certificate of its own is asked where that is believed, and told from one that is not there.
+#[test]
+fn over_https_with_a_certificate_of_ones_own() {
+    let server = serve(Mood::Steady(20.0));
+    let url = tls::before(&server.url);
+    let asked = |believe: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_composegen"));
+        command.args(["bench", "--url", &url, "--depth", "5", "--repeat", "1", "--answers", "0"]);
+        if believe {
+            command.env("SSL_CERT_FILE", tls::certificate());
+        }
+        let output = command.current_dir(dir.path()).output().unwrap();
+        let written = dir.path().join("ledger.jsonl").exists();
+        (output.status.code(), text(&output.stderr), written)
+    };
+    let (code, said, written) = asked(true);
+    assert_eq!((code, written), (Some(0), true), "{said}");
+    let (code, said, written) = asked(false);
+    assert_eq!((code, written), (Some(23), false), "{said}");
+    assert!(said.contains(&format!("no answer from {url}/props")), "{said}");
+    assert!(said.to_lowercase().contains("certificate"), "{said}");
+}
+
 #[test]
 fn two_servers_by_turns() {
     let (slow, fast) = (serve(Mood::Steady(20.0)), serve(Mood::Steady(25.0)));
@@ -319,7 +344,7 @@ fn what_goes_wrong_is_said_and_nothing_is_written() {
     fails(Mood::Foreign, &[], 23, "it is no llama-server");
     let steady = Mood::Steady(20.0);
     fails(steady, &["--depth", "4090"], 2, "do not fit into a slot of");
-    fails(steady, &["--url", "https://example.org"], 23, "`https://example.org` is no address");
+    fails(steady, &["--url", "ftp://example.org"], 23, "`ftp://example.org` is no address");
     fails(steady, &["--url", "http://127.0.0.1:1"], 23, "no answer from http://127.0.0.1:1/props");
     fails(steady, &["ud-q6", "ud-q5"], 7, "ud-q6");
     let started = &["--sweep", "ubatch-size=1,2"];

@@ -40,6 +40,8 @@ mod repository;
 mod schema;
 mod store;
 mod targets;
+#[cfg(feature = "bench")]
+mod tls;
 mod tools;
 #[cfg(feature = "engine")]
 mod tune;
