@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::tls;
+
 /// Routes and bodies that were asked for.
 type Seen = Arc<Mutex<Vec<(String, Value)>>>;
 
@@ -189,18 +191,19 @@ fn what_a_client_would_stumble_over_is_said_with_a_remedy() {
         bad(&out).iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(),
         ["models", "slot", "tool call"]
     );
-    let (code, out, _) = check(
-        dir.path(),
-        &["codex", "rig.toml", "--check", "--url", "http://127.0.0.1:1"],
-        Some("k3y"),
-    );
-    assert!(code == 23 && out.matches("bad").count() == 1, "{out}");
-    let (code, out, _) = check(
-        dir.path(),
-        &["codex", "rig.toml", "--check", "--url", "https://rig.lan"],
-        Some("k3y"),
-    );
-    assert!(code == 23 && out.contains("bad   server"), "{out}");
+    for nobody in ["http://127.0.0.1:1", "https://127.0.0.1:1"] {
+        let args = ["codex", "rig.toml", "--check", "--url", nobody];
+        let (code, out, _) = check(dir.path(), &args, Some("k3y"));
+        assert!(code == 23 && out.matches("bad").count() == 1, "{out}");
+    }
+    // Whoever terminates TLS for the server is asked like the server.
+    let front = tls::before(&format!("http://127.0.0.1:{port}"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_composegen"));
+    command.args(["client", "codex", "rig.toml", "--check", "--url", &front]);
+    command.env("SSL_CERT_FILE", tls::certificate()).env("LLAMA_API_KEY", "k3y");
+    let output = command.current_dir(dir.path()).output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.contains("good  "), "{out}");
     let (code, _, err) = check(dir.path(), &["codex", "rig.toml", "--check", "--dry-run"], None);
     assert!(code == 2 && err.contains("--dry-run"), "{err}");
 }
