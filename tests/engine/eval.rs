@@ -192,12 +192,12 @@ fn hostile_answers_fail(engine: &Engine) {
         &["--suite", "hostile.toml", "--url", &server.url, "--parallel", "4", "--judges", "2"],
     );
     let (found, score) = verdicts(&said.ends(0, "hostile"));
-    let expected: Vec<(String, String)> =
-        all.iter().map(|(word, _, verdict)| ((*word).to_owned(), (*verdict).to_owned())).collect();
-    let differ: Vec<_> =
-        found.iter().zip(&expected).filter(|(found, expected)| found != expected).collect();
+    let differ = found.iter().zip(&all).filter(|((problem, fault), (word, _, verdict))| {
+        problem != word || verdict.split(" or ").all(|expected| fault != expected)
+    });
+    let differ: Vec<_> = differ.map(|(found, (word, _, verdict))| (found, word, verdict)).collect();
     assert!(differ.is_empty(), "found, expected: {differ:#?}");
-    assert_eq!(found.len(), expected.len());
+    assert_eq!(found.len(), all.len());
     let passed = all.iter().filter(|(.., verdict)| *verdict == "passed").count();
     assert_eq!(score.get("passed").unwrap().as_u64(), Some(passed as u64));
     nothing_is_left(engine);

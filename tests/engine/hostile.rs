@@ -36,7 +36,8 @@ pub(crate) const PROGRAMS: &[(&str, &str, &str)] = &[
         "wrong",
     ),
     ("ends-early", "import os\nos._exit(0)", "wrong"),
-    ("kills-all", "import os\nos.kill(-1, 9)", "raised"),
+    // Whether its shell or the program itself is seen to end first is up to the machine.
+    ("kills-all", "import os\nos.kill(-1, 9)", "raised or wrong"),
     // The first process of the container does not die of this, and nothing else of it is in reach.
     ("kills-first", "import os\nos.kill(1, 9)\nprint(sum(map(int, input().split())))", "passed"),
     ("root", "import os\nos.setuid(0)", "raised"),
