@@ -118,6 +118,11 @@ pub struct ComputeCapability {
     pub minor: u8,
 }
 
+/// A card's name without its maker's, as people say it and as another program may print it.
+pub fn short_name(name: &str) -> String {
+    name.replace("NVIDIA ", "").replace("GeForce ", "")
+}
+
 impl FromStr for ComputeCapability {
     type Err = String;
 

@@ -19,3 +19,19 @@ pub struct Speed {
     /// The relative error of tokens per second that is to be expected.
     pub error: f64,
 }
+
+impl Speed {
+    /// Each with its key in a hardware file, in the file's order.
+    pub fn keys(&self) -> [(&'static str, f64); 6] {
+        let Self { gpu_efficiency, cpu_efficiency, block_us, recurrent_us, visit_us, error } =
+            *self;
+        [
+            ("gpu_efficiency", gpu_efficiency),
+            ("cpu_efficiency", cpu_efficiency),
+            ("block_us", block_us),
+            ("recurrent_us", recurrent_us),
+            ("visit_us", visit_us),
+            ("error", error),
+        ]
+    }
+}

@@ -2,7 +2,7 @@
 
 use toml_edit::Value;
 
-use super::{Gpu, Host, Speed, known};
+use super::{Gpu, Host, Speed, known, short_name};
 
 /// What a person writes for a card of their own.
 const TEMPLATE: &str = "\
@@ -85,10 +85,8 @@ pub fn file_name(gpus: &[Gpu]) -> String {
 fn counted(gpus: &[Gpu]) -> Vec<(String, usize)> {
     let mut found: Vec<(String, usize)> = Vec::new();
     for gpu in gpus {
-        let name = known::known_with_memory(&gpu.name, gpu.memory).map_or_else(
-            || gpu.name.replace("NVIDIA ", "").replace("GeForce ", ""),
-            |known| known.name.to_owned(),
-        );
+        let name = known::known_with_memory(&gpu.name, gpu.memory)
+            .map_or_else(|| short_name(&gpu.name), |known| known.name.to_owned());
         match found.iter_mut().find(|(other, _)| *other == name) {
             Some((_, count)) => *count += 1,
             None => found.push((name, 1)),
@@ -110,17 +108,8 @@ fn head(host: &Host, remarks: &[String], schema: bool) -> String {
 
 /// What [`super::parse`] reads as the machine's own constants.
 pub fn speed(speed: &Speed) -> String {
-    let Speed { gpu_efficiency, cpu_efficiency, block_us, recurrent_us, visit_us, error } = *speed;
-    let keys = [
-        ("gpu_efficiency", gpu_efficiency),
-        ("cpu_efficiency", cpu_efficiency),
-        ("block_us", block_us),
-        ("recurrent_us", recurrent_us),
-        ("visit_us", visit_us),
-        ("error", error),
-    ];
     let mut text = "[speed]\n".to_owned();
-    text.extend(keys.map(|(key, value)| number(key, value)));
+    text.extend(speed.keys().map(|(key, value)| number(key, value)));
     text
 }
 

@@ -10,8 +10,9 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::{LoadMode, Request};
-use crate::hardware::{Gpu, Speed};
+use super::memory::{LoadMode, Prepared, Request, Trial};
+use crate::gguf::Model;
+use crate::hardware::{Gpu, Host, Speed};
 pub use fit::{Fit, Sample, fit, largest, spread};
 pub use system::System;
 pub use wire::{Crossing, Load, Shape, Wire};
@@ -137,6 +138,21 @@ impl Rates {
     pub fn hop(&self, device: usize) -> f64 {
         self.wire(device).map_or(CONSTANTS.hop_seconds, |wire| wire.seconds(wire.run(1.0)))
     }
+}
+
+/// A machine's rates, and what a token of this trial reads there.
+pub fn of_trial(
+    model: &Model,
+    host: &Host,
+    request: &Request,
+    prepared: &Prepared<'_>,
+    trial: &Trial,
+) -> (Rates, Traffic) {
+    let used: Vec<&Gpu> = prepared.gpus().iter().filter_map(|at| host.gpus.get(*at)).collect();
+    let system = System::of(host).on(request.threads);
+    let rates = Rates::new(&used, system, Shape::of(model), system.costs(request.profile));
+    let traffic = Traffic::of(model, prepared, trial, &rates);
+    (rates, traffic)
 }
 
 /// Seconds per token while an answer is written, at a nearly empty context.

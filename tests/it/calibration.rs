@@ -17,6 +17,24 @@ fn header() -> Utf8PathBuf {
     root().join("tests/it/headers/qwen3moe-30b.gguf")
 }
 
+/// What b11434 was asked about this model.
+fn probe() -> Run {
+    let model = gguf::open(&header()).unwrap();
+    Run {
+        source: Source::Probed,
+        what: What::Probe,
+        key: Key {
+            llama: Llama { build: Some(11434), commit: None },
+            gguf: Gguf {
+                header: Some(gguf::digest(&header(), &model.parts).unwrap()),
+                ..Gguf::default()
+            },
+            ..Key::default()
+        },
+        ..Run::default()
+    }
+}
+
 fn estimate(folder: &std::path::Path, gpu: &str, flags: &[&str]) -> serde_json::Value {
     let said = run(folder, &["--format", "json"], gpu, flags);
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
@@ -50,19 +68,8 @@ fn the_same_question_finds_its_answer() {
             compute: mib("compute", at),
         }),
     };
-    let model = gguf::open(&header()).unwrap();
     let probe = Run {
         at: Some("2026-11-24T10:30:00Z".parse().unwrap()),
-        source: Source::Probed,
-        what: What::Probe,
-        key: Key {
-            llama: Llama { build: Some(11434), commit: None },
-            gguf: Gguf {
-                header: Some(gguf::digest(&header(), &model.parts).unwrap()),
-                ..Gguf::default()
-            },
-            ..Key::default()
-        },
         // Other words for the same.
         args: ["-ngl", "20", "-c", "8192", "--jinja"].map(str::to_owned).to_vec(),
         gpus: vec![gpu.to_owned()],
@@ -70,7 +77,7 @@ fn the_same_question_finds_its_answer() {
             devices: vec![device("CUDA0", 0), device("Host", 1)],
             ..Memory::default()
         },
-        ..Run::default()
+        ..probe()
     };
     let ledger = Utf8PathBuf::from_path_buf(folder.path().join("ledger.jsonl")).unwrap();
     store::append(&ledger, &[probe.to_string()]).unwrap();
@@ -125,21 +132,10 @@ fn the_report_says_that_it_was_probed() {
     let load = |path: &camino::Utf8Path| fs_err::read_to_string(path);
     let resolved = Library::new(&load).resolve(&preset).unwrap();
     let strategy = Strategy::new(&resolved, None).unwrap();
-    let model = gguf::open(&header()).unwrap();
     let probe = Run {
-        source: Source::Probed,
-        what: What::Probe,
-        key: Key {
-            llama: Llama { build: Some(11434), commit: None },
-            gguf: Gguf {
-                header: Some(gguf::digest(&header(), &model.parts).unwrap()),
-                ..Gguf::default()
-            },
-            ..Key::default()
-        },
         args: strategy.args_without(&[]),
         gpus: vec!["24564:23671:8.9".to_owned()],
-        ..Run::default()
+        ..probe()
     };
     let ledger = dir.join("ledger.jsonl");
     let other = Run { gpus: vec!["24564:23000:8.9".to_owned()], ..probe.clone() };

@@ -14,17 +14,10 @@ use crate::plan::memory::{Profile, Request};
 use crate::store;
 use crate::terminal::{Align, Terminal, table};
 
-/// One probe: MiB by which the compute buffers are larger than computed, on the first GPU and on the worst other one.
+/// MiB of compute buffers for a batch of so many tokens, on the first GPU and on the worst other one: what a probe was told
+/// beyond what is computed, and what is therefore added.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Missing {
-    ubatch: u64,
-    first: i64,
-    other: i64,
-}
-
-/// What is added for one kind of model, for a batch of so many tokens.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Addition {
+struct Beyond {
     ubatch: u64,
     first: i64,
     other: i64,
@@ -37,11 +30,11 @@ pub(super) fn run(args: &Calibrate, to: &Utf8Path, terminal: &mut Terminal) -> R
     let build = args.build.or(newest);
     let of_build: Vec<&Entry> = probes.filter(|entry| entry.run.key.llama.build == build).collect();
     let mut models = Models::new(&args.models);
-    let mut kinds: BTreeMap<String, Vec<Missing>> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, Vec<Beyond>> = BTreeMap::new();
     for entry in &of_build {
         match models
             .get(&entry.run)
-            .and_then(|model| Ok((model.architecture, missing(&entry.run)?)))
+            .and_then(|model| Ok((model.architecture.clone(), missing(&entry.run)?)))
         {
             Ok((architecture, missing)) => kinds.entry(architecture).or_default().push(missing),
             Err(why) => writeln!(terminal.err, "note: probe {} is left out: {why}", entry.id)?,
@@ -71,7 +64,7 @@ pub(super) fn run(args: &Calibrate, to: &Utf8Path, terminal: &mut Terminal) -> R
     Ok(())
 }
 
-fn missing(run: &Run) -> Result<Missing, String> {
+fn missing(run: &Run) -> Result<Beyond, String> {
     let request = Request::from_args(&run.args).map_err(|error| error.to_string())?;
     let more = |device: &Device| {
         let (probed, predicted) = (device.probed?.compute, device.predicted?.compute);
@@ -79,39 +72,39 @@ fn missing(run: &Run) -> Result<Missing, String> {
     };
     let gpus = run.memory.devices.iter().filter(|device| device.name != "Host");
     let mut gpus = gpus.filter_map(more);
-    Ok(Missing {
+    Ok(Beyond {
         ubatch: request.ubatch_size.max(1),
         first: gpus.next().ok_or("it names no GPU")?,
         other: gpus.max().unwrap_or(0),
     })
 }
 
-fn all(probes: &[Missing]) -> Vec<&Missing> {
+fn all(probes: &[Beyond]) -> Vec<&Beyond> {
     probes.iter().collect()
 }
 
 /// As much for each token of a batch as the worst probe lacked.
-fn addition(probes: &[&Missing]) -> Option<Addition> {
+fn addition(probes: &[&Beyond]) -> Option<Beyond> {
     let ubatch = probes.iter().map(|probe| probe.ubatch).max()?;
     #[expect(clippy::cast_possible_truncation, reason = "MiB of a card")]
-    let most = |of: fn(&Missing) -> i64| {
+    let most = |of: fn(&Beyond) -> i64| {
         let scaled =
             probes.iter().map(|probe| of(probe) as f64 * ubatch as f64 / probe.ubatch as f64);
         scaled.fold(0.0, f64::max).ceil() as i64
     };
-    Some(Addition { ubatch, first: most(|probe| probe.first), other: most(|probe| probe.other) })
+    Some(Beyond { ubatch, first: most(|probe| probe.first), other: most(|probe| probe.other) })
 }
 
 /// By how many MiB the worst device of a probe is still too low.
 #[expect(clippy::cast_possible_truncation, reason = "MiB of a card")]
-fn short(probe: &Missing, added: Option<Addition>) -> i64 {
+fn short(probe: &Beyond, added: Option<Beyond>) -> i64 {
     let part = |mib: i64, of: u64| (mib as f64 * probe.ubatch as f64 / of as f64) as i64;
     let (first, other) = added
         .map_or((0, 0), |added| (part(added.first, added.ubatch), part(added.other, added.ubatch)));
     (probe.first - first).max(probe.other - other).max(0)
 }
 
-fn rows(kinds: &BTreeMap<String, Vec<Missing>>) -> String {
+fn rows(kinds: &BTreeMap<String, Vec<Beyond>>) -> String {
     let head = [
         ("ARCHITECTURE", Align::Left),
         ("PROBES", Align::Right),
@@ -119,10 +112,10 @@ fn rows(kinds: &BTreeMap<String, Vec<Missing>>) -> String {
         ("TOO LOW BY", Align::Right),
         ("HELD OUT", Align::Right),
     ];
-    let row = |(architecture, probes): (&String, &Vec<Missing>)| {
+    let row = |(architecture, probes): (&String, &Vec<Beyond>)| {
         let worst = |left: i64| format!("{left} MiB");
         let held_out = (0..probes.len()).map(|at| {
-            let rest: Vec<&Missing> = probes
+            let rest: Vec<&Beyond> = probes
                 .iter()
                 .enumerate()
                 .filter(move |(i, _)| *i != at)
@@ -144,14 +137,14 @@ fn rows(kinds: &BTreeMap<String, Vec<Missing>>) -> String {
 }
 
 /// The file; `None` where nothing is to be added.
-fn profile(name: &str, build: &str, kinds: &BTreeMap<String, Vec<Missing>>) -> Option<String> {
+fn profile(name: &str, build: &str, kinds: &BTreeMap<String, Vec<Beyond>>) -> Option<String> {
     let mut text = format!(
         "# By `composegen calibrate`: what {build} reserves beyond the estimate, in MiB for a batch of `ubatch` tokens.\n\
          [[profile]]\nname = {name:?}\nabout = \"llama.cpp {build}, as it was probed\"\n"
     );
     let mut any = false;
     for (architecture, probes) in kinds {
-        let Some(Addition { ubatch, first, other }) = addition(&all(probes)) else { continue };
+        let Some(Beyond { ubatch, first, other }) = addition(&all(probes)) else { continue };
         any |= first > 0 || other > 0;
         // A profile speaks of the models that it names alone, so those without an addition are named, too. Nothing can
         // fail that is written into a text.
@@ -167,19 +160,19 @@ fn profile(name: &str, build: &str, kinds: &BTreeMap<String, Vec<Missing>>) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::{Addition, Missing, addition, all, profile, short};
+    use super::{Beyond, addition, all, profile, short};
     use crate::plan::memory::Profile;
 
-    const PROBES: [Missing; 3] = [
-        Missing { ubatch: 512, first: 100, other: 20 },
-        Missing { ubatch: 2048, first: 350, other: 90 },
-        Missing { ubatch: 2048, first: -5, other: 0 },
+    const PROBES: [Beyond; 3] = [
+        Beyond { ubatch: 512, first: 100, other: 20 },
+        Beyond { ubatch: 2048, first: 350, other: 90 },
+        Beyond { ubatch: 2048, first: -5, other: 0 },
     ];
 
     #[test]
     fn the_worst_probe_decides_for_each_token() {
         let added = addition(&all(&PROBES)).unwrap();
-        assert_eq!(added, Addition { ubatch: 2048, first: 400, other: 90 });
+        assert_eq!(added, Beyond { ubatch: 2048, first: 400, other: 90 });
         assert_eq!(PROBES.map(|probe| short(&probe, Some(added))), [0, 0, 0]);
         assert_eq!(PROBES.map(|probe| short(&probe, None)), [100, 350, 0]);
         // Without the first, the second decides, and the first is 13 MiB short.

@@ -10,10 +10,10 @@ use crate::cli::Calibrate;
 use crate::command::header::said;
 use crate::command::machine::whole;
 use crate::gguf::{self, Model};
-use crate::hardware::Host;
+use crate::hardware::{Host, short_name};
 use crate::ledger::{Entry, Ledger, Outcome, Run, Speed, What};
 use crate::plan::memory::{Prepared, Request};
-use crate::plan::speed::{Rates, Sample, Shape, System, Traffic, predict};
+use crate::plan::speed::{Sample, of_trial, predict};
 
 /// Deeper than this the reads of the cache count, which the prediction leaves out.
 const SHALLOW: u64 = 4096;
@@ -69,7 +69,7 @@ pub(super) fn of(ledger: &Ledger, host: &Host, args: &Calibrate) -> Used {
     let mut missing: BTreeMap<String, usize> = BTreeMap::new();
     for entry in mine {
         let file = entry.run.key.gguf.file.clone().unwrap_or_default();
-        let both = models.get(&entry.run).and_then(|model| row(entry, &model, host));
+        let both = models.get(&entry.run).and_then(|model| row(entry, model, host));
         let (row, prompt) = match both {
             Ok(both) => both,
             Err(why) => {
@@ -113,9 +113,8 @@ fn fastest(run: &Run, of: fn(&Speed) -> Option<&Spread>) -> Option<f64> {
 
 /// Whether it ran on these GPUs, as far as it says.
 fn own(run: &Run, host: &Host) -> bool {
-    let plain = |name: &str| name.replace("NVIDIA ", "").replace("GeForce ", "");
-    let ours = host.gpus.iter().map(|gpu| plain(&gpu.name));
-    run.key.devices.iter().map(|name| plain(name)).eq(ours)
+    let ours = host.gpus.iter().map(|gpu| short_name(&gpu.name));
+    run.key.devices.iter().map(|name| short_name(name)).eq(ours)
 }
 
 /// What tells one placement from another.
@@ -148,10 +147,7 @@ fn row(entry: &Entry, model: &Model, host: &Host) -> Result<(Option<Row>, Option
     let request = Request::from_args(&run.args).map_err(|error| error.to_string())?;
     let prepared = Prepared::new(model, &host.gpus, &request).map_err(|error| error.to_string())?;
     let trial = prepared.requested().map_err(|error| error.to_string())?;
-    let used: Vec<_> = prepared.gpus().iter().filter_map(|at| host.gpus.get(*at)).collect();
-    let system = System::of(host).on(request.threads);
-    let rates = Rates::new(&used, system, Shape::of(model), system.costs(None));
-    let traffic = Traffic::of(model, &prepared, &trial, &rates);
+    let (rates, traffic) = of_trial(model, host, &request, &prepared, &trial);
     let file = run.key.gguf.file.clone().unwrap_or_default();
     let placement = placement(&run.args);
     let prompt = prompt(run).map(|measured_tps| Prompt {
@@ -182,16 +178,14 @@ impl<'a> Models<'a> {
         Self { dir, known: BTreeMap::new() }
     }
 
-    pub(super) fn get(&mut self, run: &Run) -> Result<Model, String> {
+    pub(super) fn get(&mut self, run: &Run) -> Result<&Model, String> {
         let Some(file) = run.key.gguf.file.as_deref() else {
             return Err("the run does not say which model it was".to_owned());
         };
         let name = file.rsplit('/').next().unwrap_or(file);
-        if !self.known.contains_key(name) {
-            self.known.insert(name.to_owned(), open(&self.dir.join(name)));
-        }
-        let found = self.known.get(name).cloned();
-        let model = found.unwrap_or_else(|| Err(String::new()))?;
+        let found = self.known.entry(name.to_owned());
+        let model = found.or_insert_with(|| open(&self.dir.join(name)));
+        let model = model.as_ref().map_err(String::clone)?;
         let other = run.key.gguf.bytes.is_some_and(|bytes| {
             // llama-bench counts tensors, `bench` whole files; a header's file has the same promise.
             let tensors = model.bytes().0;

@@ -75,18 +75,7 @@ fn prompts(prompts: &[Prompt]) -> String {
 }
 
 fn constants(before: &Constants, after: &Constants) -> Vec<Vec<String>> {
-    let of = |constants: &Constants| {
-        let speed = constants.speed;
-        [
-            ("gpu_efficiency", speed.gpu_efficiency),
-            ("cpu_efficiency", speed.cpu_efficiency),
-            ("block_us", speed.block_us),
-            ("recurrent_us", speed.recurrent_us),
-            ("visit_us", speed.visit_us),
-            ("error", speed.error),
-        ]
-    };
-    let both = of(before).into_iter().zip(of(after));
+    let both = before.speed.keys().into_iter().zip(after.speed.keys());
     both.map(|((key, old), (_, new))| vec![key.to_owned(), old.to_string(), new.to_string()])
         .collect()
 }

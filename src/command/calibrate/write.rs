@@ -21,15 +21,7 @@ fn edited(text: &str, speed: &Speed, origin: &str) -> Result<String, String> {
     let table =
         table.as_table_mut().ok_or("`speed` is written in one line; make it a `[speed]` table")?;
     table.decor_mut().set_prefix(format!("\n{origin}"));
-    let Speed { gpu_efficiency, cpu_efficiency, block_us, recurrent_us, visit_us, error } = *speed;
-    for (key, number) in [
-        ("gpu_efficiency", gpu_efficiency),
-        ("cpu_efficiency", cpu_efficiency),
-        ("block_us", block_us),
-        ("recurrent_us", recurrent_us),
-        ("visit_us", visit_us),
-        ("error", error),
-    ] {
+    for (key, number) in speed.keys() {
         put(table, key, value(number));
     }
     Ok(document.to_string())

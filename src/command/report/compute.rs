@@ -10,7 +10,7 @@ use crate::command::plan::{Case, Own};
 use crate::diagnostic::Sources;
 use crate::plan::memory::{Prepared, Profile, Request};
 use crate::plan::placement::place;
-use crate::plan::speed::{Rates, Shape, System, Traffic, predict};
+use crate::plan::speed::{of_trial, predict};
 use crate::preset::resolve::Resolved;
 use crate::preset::value;
 use crate::report::Predicted;
@@ -78,11 +78,9 @@ pub(super) fn compute(
         }
     }
     let used: Vec<_> = prepared.gpus().iter().filter_map(|i| host.gpus.get(*i)).collect();
-    let system = System::of(host).on(request.threads);
-    let rates = Rates::new(&used, system, Shape::of(&model), system.costs(profile));
     let assumed =
         host.ram.bandwidth_gbs.is_none() || used.iter().any(|gpu| gpu.bandwidth_gbs.is_none());
-    let traffic = Traffic::of(&model, &prepared, &trial, &rates);
+    let (rates, traffic) = of_trial(&model, host, &request, &prepared, &trial);
     let speed = predict(&rates, &traffic, &request, assumed);
     Ok(Computed {
         devices: found

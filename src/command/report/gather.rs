@@ -8,6 +8,7 @@ use super::compute;
 use crate::command::ledger::import::reported;
 use crate::command::list::order;
 use crate::command::{Failure, report, run_key};
+use crate::hardware::short_name;
 use crate::ledger::Run;
 use crate::plan::memory::Profile;
 use crate::preset::resolve::Library;
@@ -97,7 +98,7 @@ fn subject(strategy: &Strategy) -> Subject {
         digest: run_key::preset(strategy).digest,
         cards: gpus
             .map(|gpu| Card {
-                name: gpu.name.replace("NVIDIA GeForce ", "").replace("NVIDIA ", ""),
+                name: short_name(&gpu.name),
                 memory_mib: gpu.memory.mib(),
                 free_mib: gpu.free.mib(),
             })
