@@ -185,7 +185,15 @@ impl Drop for Strategy<'_> {
     }
 }
 
-/// A port of this machine that nobody has at the moment.
+/// A port of this machine that nobody has at the moment, and that nobody gets by chance before it is used: it is below
+/// those that the kernel gives to whoever asks for any, and each is handed out once by this process.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let at = std::process::id().wrapping_mul(97) + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 16_384 + u16::try_from(at % 16_384).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
