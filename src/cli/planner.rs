@@ -54,18 +54,28 @@ pub struct Plan {
     /// Do not plan alternatives
     #[arg(long)]
     pub only: bool,
-    /// Ask the image's own llama.cpp about the plan and its neighbours, on GPUs that need not be there
     #[cfg(feature = "engine")]
-    #[arg(long)]
-    pub exact: bool,
-    /// Image to ask [default: the preset's]
-    #[cfg(feature = "engine")]
-    #[arg(long, value_name = "IMAGE", requires = "exact")]
-    pub image: Option<String>,
+    #[command(flatten)]
+    pub exact: Exact,
     #[command(flatten)]
     pub file: LedgerFile,
     #[command(flatten)]
     pub output: Output,
+}
+
+/// A plan that the image's own llama.cpp confirms.
+#[cfg(feature = "engine")]
+#[derive(Debug, Args)]
+pub struct Exact {
+    /// Ask the image's own llama.cpp about the plan and its neighbours, on GPUs that need not be there
+    #[arg(long = "exact")]
+    pub ask: bool,
+    /// Image to ask [default: the preset's]
+    #[arg(long, value_name = "IMAGE", requires = "ask")]
+    pub image: Option<String>,
+    /// Do not keep the image's answers in the ledger
+    #[arg(long, requires = "ask")]
+    pub no_ledger: bool,
 }
 
 #[derive(Debug, Default, Args)]

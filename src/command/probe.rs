@@ -10,16 +10,18 @@ use serde::Serialize;
 
 use super::checked::{Checked, checked};
 use super::machine::{Workers, host, model, needed};
-use super::{Failure, header};
+use super::{Failure, header, run_key};
 use crate::cli::{self, Format};
 use crate::gguf::Model;
 use crate::hardware::Gpu;
+use crate::ledger::PresetKey;
 use crate::plan::memory::{Estimate, Request, estimate, fits};
 use crate::preset::value;
 use crate::probe::{Answer, Question, Row, differences, rooms};
 use crate::terminal::{Align, Terminal, table};
 
 pub(super) use ask::{Asked, Prober};
+pub(super) use keep::{About, Answered, keep};
 
 /// What is asked about.
 struct Subject {
@@ -65,10 +67,17 @@ pub(super) fn run(args: &cli::Probe, terminal: &mut Terminal) -> Result<(), Fail
         }
         Format::Text => write!(terminal.out, "{}", text(&report, &ours, &subject.gpus))?,
     }
-    if !args.no_ledger {
-        keep::keep(args, &subject, &asked, &rows, &ours, terminal)?;
+    if args.no_ledger {
+        return Ok(());
     }
-    Ok(())
+    let Subject { read, model, file, gpus, words, .. } = &subject;
+    let preset = run_key::preset(&read.strategy);
+    // With more flags it is not what the preset says.
+    let preset = if args.flags.is_empty() { preset } else { PresetKey { digest: None, ..preset } };
+    let answered =
+        Answered { words, layers: read.strategy.layers.clone(), rows: &rows, ours: &ours };
+    let about = About { preset: Some(preset), file, model, gpus };
+    keep(&args.file.ledger, &about, &asked, &[answered], terminal)
 }
 
 #[derive(Serialize)]

@@ -13,6 +13,7 @@ fn asks_and_leaves_nothing(engine: &Engine) {
     let image = strategy::image(engine).unwrap();
     llama_cpp_says_what_it_takes(engine, &image);
     the_answer_is_kept(engine, &image);
+    a_plans_answer_is_kept(engine, &image);
     what_it_refuses_is_shown(engine, &image);
     interrupted_it_leaves_nothing(engine, &image);
 }
@@ -74,6 +75,22 @@ fn the_answer_is_kept(engine: &Engine, image: &str) {
     let flags = ["--", "-c", "4096", "-np", "1", "--cache-ram", "256"];
     let estimate = [&["estimate", model.to_str().unwrap(), "--hardware", hardware][..], &flags];
     strategy.run(&estimate.concat()).ends(0, "llama.cpp b11434 said the same on every device");
+}
+
+/// `plan --exact` keeps what it was told as `probe` does, and `--no-ledger` keeps nothing.
+fn a_plans_answer_is_kept(engine: &Engine, image: &str) {
+    let strategy = strategy::Strategy::new(engine, "");
+    let ledger = strategy.path().join("ledger.jsonl");
+    let plan = ["plan", "server.toml", "--exact", "--image", image];
+    let output = strategy.run(&[&plan[..], &["--no-ledger"]].concat()).ends(0, "PROBED");
+    assert!(!ledger.exists(), "{output}");
+    strategy.run(&plan).ends(0, "kept in ledger.jsonl");
+    let again = strategy.run(&plan).ends(0, "PROBED");
+    assert!(!again.err.contains("kept in"), "{again}");
+    let text = fs_err::read_to_string(ledger).unwrap();
+    let run: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(run.pointer("/what").unwrap(), "probe");
+    assert_eq!(run.pointer("/memory/devices/0/predicted"), run.pointer("/memory/devices/0/probed"));
 }
 
 fn what_it_refuses_is_shown(engine: &Engine, image: &str) {

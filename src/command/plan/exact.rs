@@ -6,11 +6,12 @@ use super::alternatives::Alternative;
 use super::{Case, argv};
 use crate::cli;
 use crate::command::Failure;
-use crate::command::probe::Prober;
+use crate::command::probe::{About, Answered, Prober, keep};
+use crate::ledger::PresetKey;
 use crate::plan::memory::{Room, fits};
 use crate::plan::placement::Placement;
 use crate::probe::{Answer, Question, Row, differences, rooms};
-use crate::terminal::{Align, table};
+use crate::terminal::{Align, Terminal, table};
 
 /// One placement as llama.cpp says it.
 #[derive(Debug, Serialize)]
@@ -32,9 +33,10 @@ pub(super) fn ask(
     placement: &Placement,
     others: &[Alternative],
     args: &cli::Plan,
+    terminal: &mut Terminal,
 ) -> Result<Vec<Exact>, Failure> {
     let image =
-        args.image.clone().or_else(|| case.image.clone()).ok_or_else(|| Failure::Usage {
+        args.exact.image.clone().or_else(|| case.image.clone()).ok_or_else(|| Failure::Usage {
             message: "name the image to ask in --image; without a preset there is none to take"
                 .to_owned(),
         })?;
@@ -47,13 +49,26 @@ pub(super) fn ask(
     let mut placements = vec![("this plan", placement)];
     let neighbours = others.iter().filter(|other| other.is_neighbour());
     placements.extend(neighbours.map(|other| (other.change.as_str(), &other.placement)));
-    let questions: Vec<Question> = placements
-        .iter()
-        .map(|(_, placement)| {
-            Question::new(&case.host.gpus, &case.model.parts, &argv(case, placement))
-        })
-        .collect();
-    let answers = Prober::new(&image, &case.file, &case.model)?.ask(&questions)?.answers;
+    let words: Vec<Vec<String>> =
+        placements.iter().map(|(_, placement)| argv(case, placement)).collect();
+    let question = |words: &Vec<String>| Question::new(&case.host.gpus, &case.model.parts, words);
+    let questions: Vec<Question> = words.iter().map(question).collect();
+    let asked = Prober::new(&image, &case.file, &case.model)?.ask(&questions)?;
+    if !args.exact.no_ledger {
+        let answered = placements.iter().zip(&words).zip(&asked.answers);
+        let answered = answered.filter_map(|(((_, placement), words), answer)| match answer {
+            Answer::Rows(rows) => {
+                Some(Answered { words, layers: Vec::new(), rows, ours: &placement.estimate })
+            }
+            Answer::Failed(_) => None,
+        });
+        let answered: Vec<Answered<'_>> = answered.collect();
+        // What is asked about is a plan, which the preset need not hold.
+        let preset = case.preset.clone().map(|name| PresetKey { name, digest: None });
+        let Case { file, model, host, .. } = case;
+        let about = About { preset, file, model, gpus: &host.gpus };
+        keep(&args.file.ledger, &about, &asked, &answered, terminal)?;
+    }
     let exact = |((change, placement), answer): ((&str, &Placement), Answer)| match answer {
         Answer::Rows(devices) => {
             let rooms = rooms(&devices, &case.host.gpus, &case.margin);
@@ -75,7 +90,7 @@ pub(super) fn ask(
             refused,
         },
     };
-    Ok(placements.into_iter().zip(answers).map(exact).collect())
+    Ok(placements.into_iter().zip(asked.answers).map(exact).collect())
 }
 
 /// Nothing where nothing was asked.
