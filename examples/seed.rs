@@ -5,17 +5,19 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use composegen::gguf::{self, Model, inspect};
 use composegen::hardware::Host;
-use composegen::plan::memory::{Estimate, Profile, Request, estimate};
+use composegen::plan::memory::{Estimate, Request, estimate};
 use composegen::plan::pattern::override_string;
 use composegen::plan::placement::{Granularity, Task, place};
 use composegen::plan::speed::System;
 use composegen::preset::record::Outcome;
 use composegen::preset::resolve::Library;
 use composegen::preset::value;
+use composegen::profile::Profile;
 use composegen::strategy::Strategy;
 use composegen::units::Bytes;
 
@@ -108,7 +110,7 @@ impl Run<'_> {
     }
 }
 
-fn strategies(folder: &Utf8Path, profile: &'static Profile) -> Result<(String, u32), String> {
+fn strategies(folder: &Utf8Path, profile: &Arc<Profile>) -> Result<(String, u32), String> {
     let mut text = format!(
         "| strategy | layers | it | weights, measured | computed | compute today | left today | left with `{}` | agrees |\n\
          |---|---|---|---|---|---|---|---|---|\n",
@@ -133,7 +135,7 @@ fn strategies(folder: &Utf8Path, profile: &'static Profile) -> Result<(String, u
         for (i, run) in runs.iter().enumerate() {
             let mut request = request(run.strategy, run.layers)?;
             let today = estimate(&model, &host.gpus, &request).map_err(|e| e.to_string())?;
-            request.profile = Some(profile);
+            request.profile = Some(profile.clone());
             let then = estimate(&model, &host.gpus, &request).map_err(|e| e.to_string())?;
             let (now, left) = (run.left(&today), run.left(&then));
             // With the header alone it has to hold, too.
@@ -199,7 +201,7 @@ fn caches(folder: &Utf8Path) -> Result<String, String> {
     Ok(text)
 }
 
-fn plans(folder: &Utf8Path, profile: &'static Profile) -> Result<String, String> {
+fn plans(folder: &Utf8Path, profile: &Arc<Profile>) -> Result<String, String> {
     let margins = [0, 256, 512, 1024];
     let mut text = "| strategy | by hand |".to_owned();
     for margin in margins {
@@ -221,7 +223,7 @@ fn plans(folder: &Utf8Path, profile: &'static Profile) -> Result<String, String>
         {
             let mut request = request(&strategy, &[])?;
             request.overrides.clear();
-            request.profile = profile;
+            request.profile = profile.cloned();
             let margin = [Bytes::from_mib(margin)];
             let task = Task {
                 model: &model,
@@ -250,8 +252,8 @@ fn run() -> Result<(String, u32), String> {
     }
     let folder = Utf8Path::new(folder);
     let profile = Profile::named("seed-2026-02").ok_or("no such profile")?;
-    let (strategies, disagree) = strategies(folder, profile)?;
-    Ok((format!("{strategies}\n{}\n{}", caches(folder)?, plans(folder, profile)?), disagree))
+    let (strategies, disagree) = strategies(folder, &profile)?;
+    Ok((format!("{strategies}\n{}\n{}", caches(folder)?, plans(folder, &profile)?), disagree))
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]

@@ -20,6 +20,7 @@ pub mod hardware;
 pub mod lock;
 pub mod log;
 pub mod preset;
+pub mod profile;
 
 // Thinking.
 pub mod bench;

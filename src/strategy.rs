@@ -8,6 +8,7 @@ mod image;
 mod setting;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::diagnostic::{FileId, Location};
@@ -20,6 +21,7 @@ use crate::preset::record::{Attempt, Measured, Status};
 use crate::preset::resolve::{PREFIX, Resolved, or};
 use crate::preset::target::Target;
 use crate::preset::{Preset, value};
+use crate::profile::Profile;
 
 pub use container::{Container, Replica, gpus};
 pub use image::Image;
@@ -47,7 +49,7 @@ pub struct Strategy {
     pub port: u16,
     pub image: Image,
     /// The build whose buffers plans count with, where it is not the newest that is known.
-    pub profile: Option<String>,
+    pub profile: Option<Arc<Profile>>,
     pub container: Container,
     /// The machine, or all machines of a cluster as llama-server sees them.
     pub host: Option<Rc<Host>>,
@@ -84,7 +86,7 @@ impl Strategy {
             port: value(&preset.server.port).and_then(|p| u16::try_from(*p).ok()).unwrap_or(PORT),
             // What is wrong with it was said by the check.
             image: Image::new(preset, resolved.host.as_deref(), &mut Vec::new()),
-            profile: value(&preset.image.profile).map(ToString::to_string),
+            profile: resolved.profile.clone(),
             container: Container::new(preset, resolved.machine.as_deref()),
             host: resolved.host.clone(),
             cluster: resolved.cluster.clone(),

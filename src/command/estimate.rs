@@ -38,7 +38,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
                 fits,
                 flash_attn: found.flash_attn,
                 source: "computed",
-                profile: request.profile.map(|profile| profile.name.as_str()),
+                profile: request.profile.as_ref().map(|profile| profile.name.as_str()),
                 system_memory: memory,
                 probed,
             };
@@ -53,7 +53,7 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
                 "\n{verdict}; all figures are MiB, computed from the header and the flags"
             )?;
             Probed::tell(probed.as_ref(), terminal)?;
-            if let Some(profile) = request.profile {
+            if let Some(profile) = &request.profile {
                 writeln!(
                     terminal.out,
                     "compute buffers with the additions of profile {}: {}",
@@ -75,13 +75,13 @@ fn said(flags: &[String]) -> Option<Vec<String>> {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct Report<'a> {
     devices: Vec<Device>,
     fits: bool,
     flash_attn: bool,
     source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    profile: Option<&'static str>,
+    profile: Option<&'a str>,
     system_memory: SystemMemory,
     /// What llama.cpp said to the same question.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,7 @@
 //! What planning commands read first: the model's header, and the machine from a file or from `--gpu`.
 
+use std::sync::Arc;
+
 use camino::Utf8Path;
 
 use super::header::said;
@@ -8,8 +10,8 @@ use crate::cli::{Buffers, Machine};
 use crate::diagnostic::Sources;
 use crate::gguf::{self, Finding, Model};
 use crate::hardware::{self, ComputeCapability, Cpu, Gpu, Host, Ram, known};
-use crate::plan::memory::Profile;
 use crate::preset::resolve::{Library, PREFIX};
+use crate::profile::Profile;
 use crate::terminal::Terminal;
 use crate::units::Bytes;
 
@@ -200,15 +202,14 @@ pub(super) fn needed(host: Option<Host>) -> Result<Host, Failure> {
 }
 
 /// The profile that was asked for.
-pub(super) fn profile(args: &Buffers) -> Result<Option<&'static Profile>, Failure> {
+pub(super) fn profile(args: &Buffers) -> Result<Option<Arc<Profile>>, Failure> {
     let Some(name) = &args.profile else { return Ok(None) };
     let path = Utf8Path::new(name);
     if path.extension() == Some("toml") {
         let text = load(path).map_err(|error| Failure::File(error.to_string()))?;
         let read = Profile::parse(&text);
         let read = read.map_err(|why| Failure::Rejected(format!("{name}: no profile: {why}")))?;
-        // One for the whole run of the program, as those that are part of it.
-        return Ok(Some(Box::leak(Box::new(read))));
+        return Ok(Some(Arc::new(read)));
     }
     Profile::named(name).map(Some).ok_or_else(|| {
         let known: Vec<&str> = Profile::all().iter().map(|known| known.name.as_str()).collect();

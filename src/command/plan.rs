@@ -48,6 +48,9 @@ pub(super) struct Case {
     /// The image that will run it, where a preset says so.
     #[cfg(feature = "engine")]
     image: Option<String>,
+    /// The preset's name.
+    #[cfg(feature = "engine")]
+    preset: Option<String>,
 }
 
 impl Case {
@@ -69,6 +72,8 @@ impl Case {
             file: Utf8PathBuf::new(),
             #[cfg(feature = "engine")]
             image: None,
+            #[cfg(feature = "engine")]
+            preset: None,
         }
     }
 
@@ -108,7 +113,11 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
     };
     let probed = calibration::find(&args.file.ledger, &subject, &placement.estimate)?;
     #[cfg(feature = "engine")]
-    let exact = if args.exact { exact::ask(&case, &placement, &others, args)? } else { Vec::new() };
+    let exact = if args.exact.ask {
+        exact::ask(&case, &placement, &others, args, terminal)?
+    } else {
+        Vec::new()
+    };
     #[cfg(not(feature = "engine"))]
     let exact: Vec<()> = Vec::new();
     match args.output.format {
@@ -120,7 +129,7 @@ pub(super) fn run(args: &cli::Plan, terminal: &mut Terminal) -> Result<(), Failu
                 rules: placement.rules.iter().map(Row::new).collect(),
                 predicted: placement.prediction,
                 crossings: &placement.crossings,
-                profile: case.request.profile.map(|profile| profile.name.as_str()),
+                profile: case.request.profile.as_ref().map(|profile| profile.name.as_str()),
                 alternatives: &others,
                 advice: &advice,
                 notes: &placement.notes,
@@ -163,7 +172,7 @@ struct Report<'a, T> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     crossings: &'a [Crossing],
     #[serde(skip_serializing_if = "Option::is_none")]
-    profile: Option<&'static str>,
+    profile: Option<&'a str>,
     alternatives: &'a [Alternative],
     advice: &'a [String],
     notes: &'a [String],
@@ -202,7 +211,7 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         None => None,
     };
     #[cfg(feature = "engine")]
-    let mut image = None;
+    let (mut image, mut name) = (None, None);
     if let Some(preset) = &args.preset {
         let read = checked(preset, None, terminal)?;
         own = Own::of(&read.strategy, &read.resolved.preset)
@@ -210,6 +219,7 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
         #[cfg(feature = "engine")]
         {
             image = Some(read.strategy.image.name.to_string());
+            name = Some(read.strategy.name.clone());
         }
         workers.cuda = read.strategy.image.plan.cuda().is_some();
         read.strategy.container.prefix().clone_into(&mut prefix);
@@ -250,6 +260,7 @@ fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Failure> {
     #[cfg(feature = "engine")]
     {
         case.image = image;
+        case.preset = name;
     }
     Ok(case)
 }

@@ -27,7 +27,7 @@ pub(super) fn run(args: &cli::Report, terminal: &mut Terminal) -> Result<(), Fai
     }
     let profile = machine::profile(&args.buffers)?;
     let ledger = args.file.ledger.as_path();
-    let place = Place { models: args.models.dir.as_deref(), ledger, profile };
+    let place = Place { models: args.models.dir.as_deref(), ledger, profile: profile.as_ref() };
     let files = super::list::presets(&args.presets)?;
     let found = gather(&place, &files, &load, terminal)?;
     let known = known(&args.file.ledger, &found, terminal)?;

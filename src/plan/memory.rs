@@ -16,7 +16,6 @@ mod host;
 mod keys;
 mod kinds;
 mod prepared;
-mod profile;
 mod repeat;
 mod request;
 mod rig;
@@ -28,7 +27,6 @@ mod weights;
 
 pub use host::HostMemory;
 pub use prepared::{Prepared, Spot, Trial, Usage};
-pub use profile::Profile;
 pub use request::{
     FlashAttention, GpuLayers, LoadMode, Override, Request, RequestError, SplitMode,
 };

@@ -107,7 +107,7 @@ pub fn place(task: &Task<'_>) -> Result<Placement, EstimateError> {
 impl Task<'_> {
     /// What counts beside bytes: of the machine, else of the build.
     fn costs(&self) -> Speed {
-        self.system.costs(self.request.profile)
+        self.system.costs(self.request.profile.as_deref())
     }
 
     /// Indices of the GPUs in use, in the order in which llama.cpp fills them.

@@ -150,7 +150,8 @@ pub fn of_trial(
 ) -> (Rates, Traffic) {
     let used: Vec<&Gpu> = prepared.gpus().iter().filter_map(|at| host.gpus.get(*at)).collect();
     let system = System::of(host).on(request.threads);
-    let rates = Rates::new(&used, system, Shape::of(model), system.costs(request.profile));
+    let rates =
+        Rates::new(&used, system, Shape::of(model), system.costs(request.profile.as_deref()));
     let traffic = Traffic::of(model, prepared, trial, &rates);
     (rates, traffic)
 }
@@ -232,7 +233,7 @@ const OFFLOADED: f64 = 32.0;
 #[cfg(test)]
 mod tests {
     use super::{Rates, Shape, System, Traffic, seconds};
-    use crate::plan::memory::Profile;
+    use crate::profile::Profile;
 
     /// Bytes that a token reads on CUDA0, CUDA1 and the CPU, blocks with experts on the CPU, measured tokens per second.
     ///
@@ -266,7 +267,7 @@ mod tests {
         let gpus = [gpu(1008.0), gpu(896.0)];
         let shape = Shape { state: 8192.0, logits: 0.0, experts_used: 10.0 };
         let system = System { ram_gbs: Some(50.0), cores: Some(8), speed: None };
-        let costs = system.costs(Profile::named("seed-2026-02"));
+        let costs = system.costs(Profile::named("seed-2026-02").as_deref());
         let rates = Rates::new(&gpus.iter().collect::<Vec<_>>(), system, shape, costs);
         for (name, [first, second, cpu], visits, measured) in MEASURED {
             let traffic = Traffic {

@@ -10,11 +10,6 @@ choice! {
     pub enum Backend { Cuda = "cuda", Cpu = "cpu", }
 }
 
-choice! {
-    /// Builds of llama.cpp whose compute buffers were measured, by the profile's name.
-    pub enum Profile { Seed202602 = "seed-2026-02", }
-}
-
 table! {
     /// The image: which llama.cpp, compiled with what, on which base.
     pub struct Image {
@@ -34,8 +29,9 @@ table! {
         source_dir: String;
         /// Build number to compile in where the source has no history to count.
         build_number: i64, 0 ..= 1_000_000;
-        /// Plan with the compute buffers of this build of llama.cpp instead of the newest that is known.
-        profile: Profile;
+        /// Plan with the compute buffers of this build of llama.cpp instead of the newest that is known: `seed-2026-02`,
+        /// or a profile that `calibrate --buffers` wrote, by its name in `profiles` or by its path, which ends in `.toml`.
+        profile: String;
         /// CUDA version of the build stage, `12.8.1`.
         cuda: String;
         /// Compute capabilities to compile for instead of the hardware's, `["8.9", "12.0"]`.

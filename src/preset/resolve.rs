@@ -3,9 +3,12 @@
 //! Files come through a function that the caller gives, so this module touches no file system. What was read
 //! once is kept: a thousand presets that extend the same parent read it once.
 
+mod profile;
+
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
@@ -15,6 +18,7 @@ use crate::cluster::parse::Described;
 use crate::cluster::{self, Cluster};
 use crate::diagnostic::{Code, Diagnostic, FileId, Location, Sources};
 use crate::hardware::{self, Host};
+use crate::profile::Profile;
 use crate::table::{Field, Set};
 
 /// A preset with its parents merged in.
@@ -29,6 +33,8 @@ pub struct Resolved {
     /// The machine, with all of its GPUs.
     pub machine: Option<Rc<Host>>,
     pub cluster: Option<Rc<Cluster>>,
+    /// The build whose buffers plans count with, where it is not the newest that is known.
+    pub profile: Option<Arc<Profile>>,
     /// All files that had a say, the preset first.
     pub inputs: Vec<FileId>,
 }
@@ -50,6 +56,7 @@ pub struct Library<'a> {
     presets: HashMap<Utf8PathBuf, Option<(FileId, Rc<Preset>)>>,
     hosts: HashMap<Utf8PathBuf, Option<(FileId, Rc<Host>)>>,
     clusters: HashMap<Utf8PathBuf, Option<Read>>,
+    profiles: HashMap<Utf8PathBuf, Option<(FileId, Arc<Profile>)>>,
     /// By path, so that asking twice finds nothing twice.
     done: HashMap<Utf8PathBuf, Resolved>,
 }
@@ -63,6 +70,7 @@ impl<'a> Library<'a> {
             presets: HashMap::new(),
             hosts: HashMap::new(),
             clusters: HashMap::new(),
+            profiles: HashMap::new(),
             done: HashMap::new(),
         }
     }
@@ -115,8 +123,10 @@ impl<'a> Library<'a> {
             Some(part) => Rc::new(part),
             None => machine,
         });
+        let profile = self.profile(path, &merged, &mut inputs);
         let name = path.file_stem().unwrap_or_default().to_owned();
-        let resolved = Resolved { name, file, preset: merged, host, machine, cluster, inputs };
+        let resolved =
+            Resolved { name, file, preset: merged, host, machine, cluster, profile, inputs };
         self.done.insert(path.clone(), resolved.clone());
         Ok(resolved)
     }

@@ -10,7 +10,8 @@ use super::runs::Models;
 use crate::cli::Calibrate;
 use crate::command::{Failure, ledger};
 use crate::ledger::{Device, Entry, Run, What};
-use crate::plan::memory::{Profile, Request};
+use crate::plan::memory::Request;
+use crate::profile::Profile;
 use crate::store;
 use crate::terminal::{Align, Terminal, table};
 
@@ -161,7 +162,7 @@ fn profile(name: &str, build: &str, kinds: &BTreeMap<String, Vec<Beyond>>) -> Op
 #[cfg(test)]
 mod tests {
     use super::{Beyond, addition, all, profile, short};
-    use crate::plan::memory::Profile;
+    use crate::profile::Profile;
 
     const PROBES: [Beyond; 3] = [
         Beyond { ubatch: 512, first: 100, other: 20 },

@@ -1,12 +1,14 @@
 //! What a preset says about its own planning.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::hardware::Host;
-use crate::plan::memory::{FlashAttention, Profile, Request, RequestError};
+use crate::plan::memory::{FlashAttention, Request, RequestError};
 use crate::plan::placement::{Asked, Granularity};
 use crate::plan::speed::System;
 use crate::preset::{Preset, placement, value};
+use crate::profile::Profile;
 use crate::strategy::Strategy;
 use crate::units::Bytes;
 
@@ -51,7 +53,7 @@ impl Own {
     ) -> Result<Self, RequestError> {
         let margin = value(&preset.placement.margin).filter(|margin| !margin.is_empty());
         let mut request = Request::from_args(&strategy.args_without(&PLACES))?;
-        request.profile = strategy.profile.as_deref().and_then(Profile::named);
+        request.profile.clone_from(&strategy.profile);
         Ok(Self {
             request,
             margin: margin.map_or_else(
@@ -67,7 +69,7 @@ impl Own {
     }
 
     /// Counts with another build's buffers.
-    pub(in crate::command) fn set_profile(&mut self, profile: Option<&'static Profile>) {
+    pub(in crate::command) fn set_profile(&mut self, profile: Option<Arc<Profile>>) {
         self.request.profile = profile;
     }
 

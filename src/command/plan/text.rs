@@ -47,7 +47,7 @@ pub(super) fn text(
             device.free.mib(),
         ));
     }
-    if let Some(profile) = case.request.profile {
+    if let Some(profile) = &case.request.profile {
         lines.push(format!(
             "compute with the additions of profile {}: {}",
             profile.name, profile.about

@@ -8,7 +8,7 @@ use crate::command::header::{self, Missing};
 use crate::command::output::read_lock;
 use crate::command::plan::{Case, Own};
 use crate::diagnostic::Sources;
-use crate::plan::memory::{Prepared, Profile, Request};
+use crate::plan::memory::{Prepared, Request};
 use crate::plan::placement::place;
 use crate::plan::speed::{of_trial, predict};
 use crate::preset::resolve::Resolved;
@@ -43,7 +43,7 @@ pub(super) fn compute(
     let auto = value(&resolved.preset.placement.auto) == Some(&true);
     let lock = if auto { read_lock(&out).ok().flatten() } else { None };
     let locked = lock.as_ref().and_then(|lock| lock.placements.get(&strategy.name));
-    let profile = strategy.profile.as_deref().and_then(Profile::named).or(at.profile);
+    let profile = strategy.profile.clone().or_else(|| at.profile.cloned());
     let (request, words, how) = if auto && locked.is_none() {
         let mut own = Own::of(strategy, &resolved.preset).map_err(|error| error.to_string())?;
         own.set_profile(profile);
@@ -62,7 +62,7 @@ pub(super) fn compute(
         (request, Some(args), how)
     };
     let mut how = how.to_owned();
-    if let Some(profile) = request.profile {
+    if let Some(profile) = &request.profile {
         how = format!("{how}, with the buffers of profile {}", profile.name);
     }
     let prepared =

@@ -1,6 +1,7 @@
 //! The strategies of a directory as the page needs them: what presets say, and what can be computed of it.
 
 use std::io;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -10,9 +11,9 @@ use crate::command::list::order;
 use crate::command::{Failure, report, run_key};
 use crate::hardware::short_name;
 use crate::ledger::Run;
-use crate::plan::memory::Profile;
 use crate::preset::resolve::Library;
 use crate::preset::value;
+use crate::profile::Profile;
 use crate::report::{Card, Subject};
 use crate::strategy::Strategy;
 use crate::terminal::Terminal;
@@ -25,7 +26,7 @@ pub(super) struct Place<'a> {
     /// Where probes are kept.
     pub(super) ledger: &'a Utf8Path,
     /// The build to compute with, where a preset names none.
-    pub(super) profile: Option<&'static Profile>,
+    pub(super) profile: Option<&'a Arc<Profile>>,
 }
 
 /// All strategies, and what their presets say was measured.

@@ -15,7 +15,7 @@ use crate::hardware::Gpu;
 use crate::lock;
 use crate::plan::counted::{Counted, Way};
 use crate::plan::image::Backend;
-use crate::plan::memory::{EstimateError, Profile, Request};
+use crate::plan::memory::{EstimateError, Request};
 use crate::preset::Preset;
 use crate::preset::resolve::{Library, clean};
 use crate::strategy::Strategy;
@@ -326,7 +326,7 @@ fn request(strategy: &Strategy) -> Result<Request, crate::plan::memory::RequestE
     let places: Vec<&str> = PLACES.into_iter().filter(|flag| *flag != "--tensor-split").collect();
     let left_out: &[&str] = if strategy.layers.is_empty() { &places } else { &planned };
     let mut request = Request::from_args(&strategy.args_without(left_out))?;
-    request.profile = strategy.profile.as_deref().and_then(Profile::named);
+    request.profile.clone_from(&strategy.profile);
     Ok(request)
 }
 

@@ -16,7 +16,6 @@ use super::cache;
 use super::devices;
 use super::graph::Place;
 use super::kinds;
-use super::profile::Addition;
 use super::repeat;
 use super::request::{FlashAttention, GpuLayers, Request, SplitMode};
 use super::rig::{Rig, Unit};
@@ -27,6 +26,7 @@ use super::weights::{self, Rules, Weight};
 use super::{DeviceMemory, Estimate, EstimateError, HostMemory, MOST_SLOTS};
 use crate::gguf::Model;
 use crate::hardware::Gpu;
+use crate::profile::Addition;
 use crate::units::Bytes;
 
 /// Batches in flight with pipeline parallelism.
@@ -89,7 +89,7 @@ pub struct Prepared<'a> {
     /// Where the tied embedding is in that list.
     tied: Option<usize>,
     /// What the build takes beyond the modelled one.
-    addition: Option<&'static Addition>,
+    addition: Option<&'a Addition>,
     known: Mutex<HashMap<u64, Compute>>,
 }
 
@@ -109,7 +109,7 @@ impl<'a> Prepared<'a> {
         if batch < slots {
             return Err(EstimateError::Batch { batch, slots });
         }
-        let addition = match request.profile {
+        let addition = match &request.profile {
             None => None,
             Some(profile) => {
                 Some(profile.addition(model).ok_or_else(|| EstimateError::Profile {

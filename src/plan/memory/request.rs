@@ -1,9 +1,10 @@
 //! What the server is started with, as far as it decides memory: llama-server's flags, typed.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
-use super::profile::Profile;
 use crate::gguf::DType;
+use crate::profile::Profile;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GpuLayers {
@@ -96,7 +97,7 @@ pub struct Request {
     /// Checkpoints per slot.
     pub ctx_checkpoints: u64,
     /// The build that is started, where it is not the modelled one.
-    pub profile: Option<&'static Profile>,
+    pub profile: Option<Arc<Profile>>,
 }
 
 impl Default for Request {

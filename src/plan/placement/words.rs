@@ -178,7 +178,7 @@ impl Asked<'_> {
             put("load-mode", "copied".to_owned());
         }
         if let Some(profile) = profile {
-            put("profile", profile.name.clone());
+            put("profile", profile.identity());
         }
         for (key, value, usual) in [
             ("swa-full", *swa_full, plain.swa_full),

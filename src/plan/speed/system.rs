@@ -2,7 +2,7 @@
 
 use super::CONSTANTS;
 use crate::hardware::{Host, Speed};
-use crate::plan::memory::Profile;
+use crate::profile::Profile;
 
 /// What is known of memory, processor, and what runs of this machine have shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
