@@ -1,4 +1,4 @@
-//! Other ways to an engine, and another engine: Podman's socket, TCP with TLS, SSH. Each starts a model, sees it and
+//! Other ways to an engine, and other engines: Podman's socket, a rootless Docker, TCP with TLS, SSH. Each starts a model, sees it and
 //! stops it. What a way needs (`.ci/engines` installs it) is started by its own test.
 
 use std::path::{Path, PathBuf};
@@ -8,13 +8,14 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use crate::engine::Engine;
-use crate::strategy::{Strategy, free_port, image};
+use crate::strategy::{MODEL, Strategy, free_port, image};
 use crate::tools;
 
 type Way = (&'static str, fn() -> Result<(), String>, fn() -> Option<String>);
 
 const WAYS: &[Way] = &[
     ("ways::podman", podman, || program("podman")),
+    ("ways::rootless", rootless, || rootless_parts().err()),
     ("ways::tcp_with_tls", tls, || address().err()),
     ("ways::ssh", ssh, || program("ssh").or_else(|| program(SSHD))),
 ];
@@ -47,6 +48,14 @@ struct Service(Child);
 
 impl Drop for Service {
     fn drop(&mut self) {
+        // A rootless engine takes those with it that it has started, if it is asked to end.
+        let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
+        for _ in 0..100 {
+            if matches!(self.0.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -70,8 +79,8 @@ fn answers(engine: &Engine) {
 }
 
 /// The whole of what a user does, and what `doctor` calls the way there.
-fn serves(engine: &Engine, called: &str) {
-    let strategy = Strategy::new(engine, "");
+fn serves(engine: &Engine, called: &str, preset: &str) {
+    let strategy = Strategy::new(engine, preset);
     let doctor = strategy.run(&["doctor", "server.toml"]);
     let line = doctor.out.lines().find(|line| line.contains(" engine ")).unwrap().to_owned();
     assert!(line.starts_with("good") && line.contains(called), "{doctor}");
@@ -120,7 +129,60 @@ fn podman() -> Result<(), String> {
         machine.run(&["save", "--output", archive.to_str().unwrap(), &image(&machine)?]);
         engine.run(&["load", "--input", archive.to_str().unwrap()]);
     }
-    serves(&engine, "Podman");
+    serves(&engine, "Podman", "");
+    Ok(())
+}
+
+/// Whom the rootless engine belongs to; `.ci/engines` makes the login.
+const LOGIN: &str = "composegen-rootless";
+
+/// The script that Docker brings for it. Debian's package and Docker's own keep it in different places.
+fn rootless_parts() -> Result<PathBuf, String> {
+    let passwd = fs_err::read_to_string("/etc/passwd").map_err(|error| error.to_string())?;
+    if !passwd.lines().any(|line| line.starts_with(&format!("{LOGIN}:"))) {
+        return Err(format!("there is no login `{LOGIN}`"));
+    }
+    let places =
+        ["/usr/share/docker.io/contrib/dockerd-rootless.sh", "/usr/bin/dockerd-rootless.sh"];
+    let found = places.into_iter().map(PathBuf::from).find(|path| path.is_file());
+    let script = found.ok_or_else(|| format!("none of {} is there", places.join(", ")))?;
+    program("rootlesskit").or_else(|| program("slirp4netns")).map_or(Ok(script), Err)
+}
+
+/// A Docker whose daemon is a user's own: no root, no cgroups, its network behind a port forwarder.
+fn rootless() -> Result<(), String> {
+    let script = rootless_parts()?;
+    let home = format!("/home/{LOGIN}");
+    // The path of a socket may not be long, and the model must lie where that user can read it.
+    let folder = tempfile::tempdir().unwrap();
+    open_to_run(folder.path());
+    let (sockets, models) = (folder.path().join("run"), folder.path().join("models"));
+    for made in [&sockets, &models] {
+        fs_err::create_dir(made).unwrap();
+    }
+    fs_err::copy(crate::strategy::models().join(MODEL), models.join(MODEL)).unwrap();
+    let owned = Command::new("chown").args(["--", LOGIN]).arg(&sockets).status().unwrap();
+    assert!(owned.success());
+    let host = format!("unix://{}", sockets.join("docker.sock").display());
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", LOGIN, "--regid", LOGIN, "--init-groups", "--reset-env", "env"]);
+    command
+        .arg(format!("XDG_RUNTIME_DIR={}", sockets.display()))
+        .arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+    command.arg("sh").arg(script).args(["--storage-driver", "fuse-overlayfs"]);
+    // Where it finds none of systemd, it must not look for its cgroups there.
+    command.args(["--exec-opt", "native.cgroupdriver=cgroupfs"]).current_dir(home);
+    let _service = service(&mut command);
+    let engine = Engine { name: "rootless", host: Some(host), variables: Vec::new() };
+    answers(&engine);
+    if image(&engine).is_err() {
+        let machine = Engine::machine();
+        let archive = folder.path().join("image.tar");
+        machine.run(&["save", "--output", archive.to_str().unwrap(), &image(&machine)?]);
+        engine.run(&["load", "--input", archive.to_str().unwrap()]);
+    }
+    let preset = format!("[container]\nmodels_dir = {:?}\n", models.display().to_string());
+    serves(&engine, "rootless", &preset);
     Ok(())
 }
 
@@ -141,7 +203,7 @@ fn tls() -> Result<(), String> {
     ];
     let engine = Engine { name: "tls", host: Some(host.clone()), variables };
     answers(&engine);
-    serves(&engine, "(TLS)");
+    serves(&engine, "(TLS)", "");
     let plain = Engine { name: "plain", host: Some(host.clone()), variables: Vec::new() };
     let doctor = |engine: &Engine| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_composegen"));
@@ -199,7 +261,7 @@ fn ssh() -> Result<(), String> {
     let variables = vec![("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", at("bin")))];
     let engine = Engine { name: "ssh", host: Some(host), variables };
     answers(&engine);
-    serves(&engine, "at ssh://");
+    serves(&engine, "at ssh://", "");
     Ok(())
 }
 
