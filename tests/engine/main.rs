@@ -18,6 +18,8 @@ mod full;
 mod gpus;
 mod hostile;
 mod images;
+mod kube;
+mod podman;
 mod probe;
 mod project;
 mod proxy;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use crate::engine::Engine;
+use crate::kube;
+use crate::podman::Podman;
 use crate::strategy::{MODEL, Strategy, free_port, image};
 use crate::tools;
 
@@ -15,6 +17,7 @@ type Way = (&'static str, fn() -> Result<(), String>, fn() -> Option<String>);
 
 const WAYS: &[Way] = &[
     ("ways::podman", podman, || program("podman")),
+    ("kube::play", kube::plays, || program("podman")),
     ("ways::rootless", rootless, || rootless_parts().err()),
     ("ways::tcp_with_tls", tls, || address().err()),
     ("ways::ssh", ssh, || program("ssh").or_else(|| program(SSHD))),
@@ -106,29 +109,15 @@ fn serves(engine: &Engine, called: &str, preset: &str) {
     strategy.nothing_is_left();
 }
 
-/// Its data lies in `target`, with settings that a container without special rights can grant.
 fn podman() -> Result<(), String> {
-    let home = tools::target("engines/podman");
-    fs_err::create_dir_all(&home).unwrap();
-    let settings = home.join("containers.conf");
-    let text = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
-                [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
-    fs_err::write(&settings, text).unwrap();
+    let podman = Podman::new();
+    podman.take_image()?;
     // The path of a socket may not be long.
     let folder = tempfile::tempdir().unwrap();
     let host = format!("unix://{}", folder.path().join("podman.sock").display());
-    let mut command = Command::new("podman");
-    command.env("CONTAINERS_CONF", &settings).arg("--root").arg(home.join("root"));
-    command.arg("--runroot").arg(home.join("run")).args(["system", "service", "--time=0", &host]);
-    let _service = service(&mut command);
+    let _service = service(&mut podman.command(&["system", "service", "--time=0", &host]));
     let engine = Engine { name: "podman", host: Some(host), variables: Vec::new() };
     answers(&engine);
-    if image(&engine).is_err() {
-        let machine = Engine::machine();
-        let archive = folder.path().join("image.tar");
-        machine.run(&["save", "--output", archive.to_str().unwrap(), &image(&machine)?]);
-        engine.run(&["load", "--input", archive.to_str().unwrap()]);
-    }
     serves(&engine, "Podman", "");
     Ok(())
 }

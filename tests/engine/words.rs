@@ -15,7 +15,7 @@ pub(crate) const CASES: &[Case] = &[
 /// Prints its arguments and its environment, each in the kernel's own form: every entry ends in NUL.
 const TELL: &str = "cat /proc/$$/cmdline; printf '\\n\\377'; cat /proc/$$/environ";
 
-const KNOWN: &[&str] = &[
+pub(crate) const KNOWN: &[&str] = &[
     r"-ot blk\.([0-9]|1[0-2])\.=CUDA0,blk\.(1[3-8])\.=CUDA1,exps=CPU",
     "",
     "  lead and trail  ",

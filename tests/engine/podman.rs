@@ -1,0 +1,53 @@
+//! Podman with its data in `target`, and settings that a container without special rights can grant.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::engine::Engine;
+use crate::strategy::image;
+use crate::tools;
+
+pub(crate) struct Podman {
+    home: PathBuf,
+}
+
+impl Podman {
+    pub(crate) fn new() -> Self {
+        let home = tools::target("engines/podman");
+        fs_err::create_dir_all(&home).unwrap();
+        let text = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
+                    [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
+        fs_err::write(home.join("containers.conf"), text).unwrap();
+        Self { home }
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("podman");
+        command.env("CONTAINERS_CONF", self.home.join("containers.conf"));
+        command.arg("--root").arg(self.home.join("root"));
+        command.arg("--runroot").arg(self.home.join("run")).args(args);
+        command
+    }
+
+    /// Standard output of a command that must succeed.
+    pub(crate) fn run(&self, args: &[&str]) -> Vec<u8> {
+        let output = self.command(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "podman {args:?}: {said}");
+        output.stdout
+    }
+
+    /// Takes the CPU image over from the machine's engine where it is not there.
+    pub(crate) fn take_image(&self) -> Result<(), String> {
+        let machine = Engine::machine();
+        let image = image(&machine)?;
+        if self.command(&["image", "exists", &image]).status().unwrap().success() {
+            return Ok(());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("image.tar");
+        machine.run(&["save", "--output", archive.to_str().unwrap(), &image]);
+        self.run(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
+        Ok(())
+    }
+}
