@@ -29,10 +29,21 @@ pub struct Facts {
 impl Facts {
     /// BuildKit came with 18.09 and needs no experimental engine since 20.10.
     pub fn has_buildkit(&self) -> bool {
-        let mut parts = self.version.split('.');
-        let major = parts.next().and_then(|part| part.parse::<u32>().ok());
-        let minor = parts.next().and_then(|part| part.parse::<u32>().ok());
-        !self.podman && major.zip(minor).is_none_or(|version| version >= (20, 10))
+        !self.podman && self.is_from((20, 10))
+    }
+
+    /// Whether a container gets the GPUs that it is created with. Podman's socket takes the request and forgets it, in
+    /// whatever form (4.3.1, tried with CDI devices); from 5.4 on it gives those by CDI
+    /// (<https://github.com/containers/podman/pull/25171>).
+    pub fn gives_gpus(&self) -> bool {
+        !self.podman || self.is_from((5, 4))
+    }
+
+    /// A version that cannot be read is taken for a new one.
+    fn is_from(&self, first: (u32, u32)) -> bool {
+        let mut parts = self.version.split('.').map(|part| part.parse::<u32>().ok());
+        let (major, minor) = (parts.next().flatten(), parts.next().flatten());
+        major.zip(minor).is_none_or(|version| version >= first)
     }
 
     /// NVIDIA's runtime, by the engine's name for it.
@@ -104,5 +115,14 @@ mod tests {
             assert_eq!(facts(version, false).has_buildkit(), has, "{version}");
         }
         assert!(!facts("5.4.2", true).has_buildkit());
+    }
+
+    #[test]
+    fn podmans_socket_forgot_devices_until_5_4() {
+        let gives = |version: &str, podman| {
+            Facts { version: version.into(), podman, ..Facts::default() }.gives_gpus()
+        };
+        assert!(!gives("4.3.1", true) && !gives("5.3.2", true));
+        assert!(gives("5.4.0", true) && gives("6.0.0-dev", true) && gives("4.3.1", false));
     }
 }

@@ -35,7 +35,7 @@ table! {
         shm_size: i64, 1 ..= 1_048_576;
         /// User and group the server runs as, `uid:gid`.
         user: String;
-        /// How the engine is asked for the GPUs: `nvidia`, its runtime; `cdi`, for Engine 28.3 or later, and Podman.
+        /// How the engine is asked for the GPUs: `nvidia`, its runtime; `cdi`, for Engine 28.3 and Podman 5.4 or later.
         gpu_driver: GpuDriver;
         /// How many servers of this kind run behind one address, each on its own GPUs.
         replicas: i64, 1 ..= 64;

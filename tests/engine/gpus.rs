@@ -144,6 +144,19 @@ fn a_device_that_is_not_there(engine: &Engine) {
     strategy.nothing_is_left();
 }
 
+/// Podman before 5.4 starts a container without the GPUs that were asked for through its socket.
+pub(crate) fn forgotten_devices_are_told(podman: &Engine) {
+    let version = podman.run(&["version", "--format", "{{.Server.Version}}"]);
+    let version = String::from_utf8(version).unwrap();
+    if !["4.", "5.0", "5.1", "5.2", "5.3"].iter().any(|old| version.starts_with(old)) {
+        println!("skipped: Podman {} does not forget devices", version.trim());
+        return;
+    }
+    let strategy = strategy(podman, None);
+    strategy.up().ends(16, "forgets those that are asked for");
+    strategy.nothing_is_left();
+}
+
 /// Each engine by its own: the machine's is older than CDI.
 fn doctor_tells_what_the_engine_has(engine: &Engine) {
     let cdi = engine.name == "current";

@@ -8,6 +8,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use crate::engine::Engine;
+use crate::gpus;
 use crate::kube;
 use crate::podman::Podman;
 use crate::strategy::{MODEL, Strategy, free_port, image};
@@ -119,6 +120,7 @@ fn podman() -> Result<(), String> {
     let engine = Engine { name: "podman", host: Some(host), variables: Vec::new() };
     answers(&engine);
     serves(&engine, "Podman", "");
+    gpus::forgotten_devices_are_told(&engine);
     Ok(())
 }
 

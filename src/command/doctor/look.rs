@@ -63,6 +63,9 @@ pub(super) fn compose(found: Option<Compose>) -> Line {
     }
 }
 
+const PODMAN: &str = "Podman gives CDI devices through its socket from 5.4 on; `build --target quadlet` writes units \
+                      that an older one starts by itself";
+
 pub(super) fn runtime(facts: &Facts, wanted: Option<&Wanted>) -> Line {
     let what = "gpus";
     let (runtime, cdi) = (facts.nvidia_runtime(), facts.cdi_gpus());
@@ -80,6 +83,13 @@ pub(super) fn runtime(facts: &Facts, wanted: Option<&Wanted>) -> Line {
         return if known { Line::good(what, found) } else { Line::unknown(what, found) };
     };
     let Some(gpus) = &wanted.service.gpus else { return Line::good(what, "the preset needs none") };
+    if !facts.gives_gpus() {
+        let found = format!(
+            "Podman {} forgets devices that are asked for through its socket",
+            facts.version
+        );
+        return Line::bad(what, found, PODMAN);
+    }
     let lacks = gpus.ids.iter().find(|id| !cdi.contains(&id.as_str()));
     match gpus.driver {
         GpuDriver::Nvidia if runtime.is_some() => Line::good(what, found),

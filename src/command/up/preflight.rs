@@ -94,6 +94,15 @@ pub(in crate::command) async fn gpus(
     identity: &Identity,
     planned: &[Gpu],
 ) -> Result<(), Failure> {
+    let facts = engine.facts().await?;
+    if !facts.gives_gpus() {
+        let version = &facts.version;
+        let said = format!(
+            "Podman {version} forgets those that are asked for through its socket; 5.4 and later give CDI devices, and \
+             `build --target quadlet` writes units that Podman {version} starts by itself"
+        );
+        return Err(Failure::Server(Ended::NoGpu { said }));
+    }
     let command = ["llama-server", "--list-devices"].map(str::to_owned);
     let name = asking(service);
     // One that a killed run left has the name.
