@@ -113,7 +113,7 @@ fn known(
 fn between(args: &cli::Report, terminal: &mut Terminal) -> Result<(), Failure> {
     let ledger = ledger::read(&args.file.ledger, terminal)?;
     let find = |name: &String| {
-        pick(&ledger, name).map_err(|error| Failure::Usage { message: error.to_string() })
+        pick(&ledger.entries, name).map_err(|error| Failure::Usage { message: error.to_string() })
     };
     let [first, second] = args.between.as_slice() else {
         return Err(Failure::Usage { message: "--between takes two runs".to_owned() });

@@ -49,6 +49,7 @@ fn row(entry: &Entry, depth: Option<u64>) -> Vec<String> {
         when.map_or_else(dash, |when| when.get(..16).unwrap_or(&when).replace('T', " ")),
         source,
         run.preset()
+            .or(run.url.as_deref())
             .or(run.eval.as_ref().and_then(|eval| eval.model.as_deref()))
             .map_or_else(dash, str::to_owned),
         if layers.is_empty() { dash() } else { layers.join("+") },
