@@ -35,12 +35,6 @@ pub(super) struct Gathered {
     pub(super) reported: Vec<Run>,
 }
 
-impl Gathered {
-    pub(super) fn has_reports(&self) -> bool {
-        !self.reported.is_empty()
-    }
-}
-
 type Load<'a> = dyn Fn(&Utf8Path) -> io::Result<String> + 'a;
 
 /// Reads presets through `load`, so that those of another commit can be read, too.
