@@ -29,7 +29,7 @@ pub use engine::{Chosen, Doctor, Logs, Probe, Push, Run, Running, Status, Up};
 pub use eval::Eval;
 pub use ledger::{
     Ledger, LedgerCommand, LedgerCompare, LedgerEvals, LedgerFile, LedgerImport, LedgerList,
-    LedgerSource,
+    LedgerSource, LedgerWhich,
 };
 pub use machines::{Cards, Detect, Hardware, HardwareCommand};
 pub use planner::{Buffers, Estimate, Granularity, Machine, Plan, Verify};

@@ -52,15 +52,23 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads the file's text. Takes every line on its own, so that a damaged one costs no other.
+    /// Reads a text of lines.
     pub fn parse(text: &str) -> Self {
+        Self::read(text.as_bytes())
+    }
+
+    /// Reads the file's bytes. Takes every line on its own, so that a damaged one costs no other: a crash may cut a line
+    /// off in the middle of a character, and what follows is as good as before.
+    pub fn read(bytes: &[u8]) -> Self {
         let mut ledger = Self::default();
-        let whole = text.ends_with('\n');
-        let count = text.lines().count();
-        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let whole = bytes.ends_with(b"\n");
+        let lines = || bytes.split(|byte| *byte == b'\n');
+        let count = lines().count();
+        for (i, line) in lines().enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()) {
             let number = i + 1;
-            match Run::parse(line) {
-                Ok(run) => {
+            let text = std::str::from_utf8(line).map_err(|_| "no run: it is no UTF-8".to_owned());
+            match text.and_then(|line| Ok((line, Run::parse(line)?))) {
+                Ok((line, run)) => {
                     let id = id(line);
                     ledger.entries.push(Entry { id, line: number, run });
                 }
@@ -109,14 +117,17 @@ mod tests {
         let whole = text(&runs);
         assert_eq!(Ledger::parse(&whole).entries.len(), 3);
         let second = text(&runs[..2]).len();
-        for end in (second..whole.len()).filter(|end| whole.is_char_boundary(*end)) {
-            let ledger = Ledger::parse(&whole[..end]);
+        // In the middle of a character, too.
+        for end in second..whole.len() {
+            let cut = &whole.as_bytes()[..end];
+            let ledger = Ledger::read(cut);
             let complete = end + 1 == whole.len();
             assert_eq!(ledger.entries.len(), if complete { 3 } else { 2 }, "{end}");
             let skipped = usize::from(!complete && end > second);
             assert_eq!(ledger.skipped.len(), skipped, "{end}");
             // The next writer begins on a line of its own.
-            let ledger = Ledger::parse(&format!("{}\n{}", &whole[..end], text(&[run("d")])));
+            let next = text(&[run("d")]);
+            let ledger = Ledger::read(&[cut, b"\n", next.as_bytes()].concat());
             assert_eq!(ledger.entries.last().unwrap().run, run("d"));
             assert_eq!(
                 ledger.entries.len() + ledger.skipped.len(),

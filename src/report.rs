@@ -14,6 +14,7 @@ mod overview;
 mod predicted;
 pub mod published;
 mod runs;
+mod settings;
 mod subject;
 mod words;
 

@@ -21,7 +21,7 @@ use fs_err as fs;
 
 use crate::artifact::Artifact;
 
-pub use append::append;
+pub use append::{append, append_with, appendable};
 pub use edited::{Edited, edited};
 pub use error::StoreError;
 pub use single::single;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use anstream::AutoStream;
 
 pub use findings::{render, summary};
-pub use table::{Align, table};
+pub use table::{Align, plain, table};
 
 /// Where a command writes: results to `out`, everything said about the run to `err`.
 pub struct Terminal {

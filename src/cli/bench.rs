@@ -34,14 +34,16 @@ pub struct Bench {
         value_parser = clap::value_parser!(u32).range(1..=20))]
     pub repeat: u32,
     /// Completions at each depth before those that count
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(..=100))]
     pub warmup: u32,
     /// Tokens to generate after each prompt
     #[arg(long, default_value = "64", value_name = "N",
         value_parser = clap::value_parser!(u64).range(2..))]
     pub tokens: u64,
     /// Answers to the fixed task, whose length and doubts are counted
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(..=100))]
     pub answers: u32,
     /// Values of one number of a preset, as `temp=0.6,0.8,1.0` or `ubatch-size=256,512`; of several, every combination.
     /// Keys of `[sampling]` go into the requests for those answers; for others the preset is started anew

@@ -40,17 +40,45 @@ pub struct LedgerList {
     /// Runs of this preset only
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
-    /// Runs that are known in this way only
-    #[arg(long, value_name = "HOW")]
-    pub source: Option<LedgerSource>,
+    #[command(flatten)]
+    pub which: LedgerWhich,
     /// Speeds at this depth [default: the first that was measured]
     #[arg(long, value_name = "TOKENS")]
     pub depth: Option<u64>,
     /// Exit with 9 where the newest run of a preset generates fewer tokens per second
-    #[arg(long, value_name = "TOKENS_PER_S")]
+    #[arg(long, value_name = "TOKENS_PER_S", value_parser = bound)]
     pub fail_below: Option<f64>,
     #[command(flatten)]
     pub output: Output,
+}
+
+/// What a ledger's runs are keyed by besides their preset.
+#[derive(Debug, Args)]
+pub struct LedgerWhich {
+    /// Runs that are known in this way only
+    #[arg(long, value_name = "HOW")]
+    pub source: Option<LedgerSource>,
+    /// Runs of this build of llama.cpp only
+    #[arg(long, value_name = "N")]
+    pub build: Option<u32>,
+    /// Runs in this image only: the first digits of its id
+    #[arg(long, value_name = "DIGEST")]
+    pub image: Option<String>,
+    /// Runs of models with this in their file's name only
+    #[arg(long, value_name = "TEXT")]
+    pub model: Option<String>,
+    /// Runs on a device with this in its name only
+    #[arg(long, value_name = "TEXT")]
+    pub device: Option<String>,
+    /// Runs with this in the driver's version only
+    #[arg(long, value_name = "TEXT")]
+    pub driver: Option<String>,
+}
+
+/// A speed that a run can be held to. Nothing is below what is no number.
+fn bound(word: &str) -> Result<f64, String> {
+    let number = word.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "write a number of tokens per second, such as 20 or 20.5".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -69,11 +97,13 @@ pub struct LedgerCompare {
     pub second: String,
     #[command(flatten)]
     pub file: LedgerFile,
+    #[command(flatten)]
+    pub which: LedgerWhich,
     /// The depth that `--fail-below` looks at [default: the first that was measured]
     #[arg(long, value_name = "TOKENS")]
     pub depth: Option<u64>,
     /// Exit with 9 where B generates fewer tokens per second
-    #[arg(long, value_name = "TOKENS_PER_S")]
+    #[arg(long, value_name = "TOKENS_PER_S", value_parser = bound)]
     pub fail_below: Option<f64>,
     #[command(flatten)]
     pub output: Output,
@@ -103,4 +133,17 @@ pub struct LedgerEvals {
     pub file: LedgerFile,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bound;
+
+    #[test]
+    fn bounds() {
+        assert_eq!((bound("20.5"), bound("0")), (Ok(20.5), Ok(0.0)));
+        for wrong in ["", "nan", "inf", "-1", "fast"] {
+            assert!(bound(wrong).unwrap_err().contains("tokens per second"), "{wrong}");
+        }
+    }
 }

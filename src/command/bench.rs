@@ -23,6 +23,7 @@ use crate::bench::Verdict;
 use crate::cli::{Bench, Format};
 use crate::ledger::Run;
 use crate::server::ServerError;
+use crate::store;
 use crate::terminal::Terminal;
 
 impl From<ServerError> for Failure {
@@ -33,6 +34,11 @@ impl From<ServerError> for Failure {
 
 pub(super) fn run(args: &Bench, terminal: &mut Terminal) -> Result<(), Failure> {
     let swept = sweep::read(args)?;
+    // An hour of measurements is not to end at a file that cannot be written or read.
+    if !args.no_ledger {
+        store::appendable(&args.file.ledger)?;
+    }
+    let model = args.model.as_deref().map(key::header).transpose()?;
     let (mut cases, mut stage) = case::all(args, &swept.starts, terminal)?;
     let turns = stage.takes_turns();
     let result = measure::all(args, &mut cases, &swept.requests, &mut stage, terminal);
@@ -54,10 +60,7 @@ pub(super) fn run(args: &Bench, terminal: &mut Terminal) -> Result<(), Failure> 
         // What was taken in turns, is compared sample by sample; else each start counts once.
         let speeds = if turns { measured.by_start() } else { measured.speeds() };
         judged.push(Run { speeds, ..Run::default() });
-        runs.push(key::run(args, case, measured, machine.as_ref(), alone)?);
-    }
-    if !args.no_ledger {
-        ledger::append(&args.file.ledger, &runs)?;
+        runs.push(key::run(args, case, measured, &model, machine.as_ref(), alone));
     }
     let judge = if turns { Verdict::apart } else { Verdict::paired };
     let against: Vec<Against<'_>> = match judged.split_first() {
@@ -85,10 +88,20 @@ pub(super) fn run(args: &Bench, terminal: &mut Terminal) -> Result<(), Failure> 
             }
         }
     }
-    if !args.no_ledger {
-        writeln!(terminal.err, "written to `{}`", args.file.ledger)?;
+    if args.no_ledger { Ok(()) } else { keep(args, &runs, terminal) }
+}
+
+/// Into the ledger. The tables have no samples, so what cannot be written is shown line by line: it can still be added.
+fn keep(args: &Bench, runs: &[Run], terminal: &mut Terminal) -> Result<(), Failure> {
+    terminal.out.flush()?;
+    if let Err(failure) = ledger::append(&args.file.ledger, runs) {
+        writeln!(terminal.err, "not written to `{}`:", args.file.ledger)?;
+        for run in runs {
+            writeln!(terminal.err, "{run}")?;
+        }
+        return Err(failure);
     }
-    Ok(())
+    Ok(writeln!(terminal.err, "written to `{}`", args.file.ledger)?)
 }
 
 /// One run beside the first.

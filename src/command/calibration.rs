@@ -5,12 +5,12 @@ use std::io::Write as _;
 use camino::Utf8Path;
 use serde::Serialize;
 
-use super::{Failure, load};
+use super::{Failure, ledger};
 use crate::artifact::Digest;
 use crate::flags;
 use crate::gguf::{self, Model};
 use crate::hardware::Gpu;
-use crate::ledger::{Buffers, Device, Ledger, Moment, Run, What};
+use crate::ledger::{Buffers, Device, Moment, Run, What};
 #[cfg(feature = "engine")]
 use crate::plan::memory::Room;
 use crate::plan::memory::{Estimate, Request};
@@ -49,8 +49,7 @@ pub(super) fn find(
     subject: &Subject<'_>,
     ours: &Estimate,
 ) -> Result<Option<Probed>, Failure> {
-    let Ok(text) = load(ledger) else { return Ok(None) };
-    let ledger = Ledger::parse(&text);
+    let Ok(ledger) = ledger::open(ledger) else { return Ok(None) };
     let mut probes = ledger.entries.iter().map(|entry| &entry.run);
     if !probes.any(|run| run.what == What::Probe) {
         return Ok(None);

@@ -10,11 +10,11 @@ use std::io::Write as _;
 use camino::Utf8Path;
 use serde::Serialize;
 
-use super::{Failure, load};
-use crate::cli::{self, Format, LedgerCommand, LedgerList};
+use super::Failure;
+use crate::cli::{self, Format, LedgerCommand, LedgerList, LedgerWhich};
 use crate::ledger::{Entry, Filter, Ledger, Run, Source, latest};
 use crate::store;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, plain};
 
 #[cfg(feature = "eval")]
 pub(super) use evals::sampling;
@@ -31,8 +31,8 @@ pub(super) fn run(args: &cli::Ledger, terminal: &mut Terminal) -> Result<(), Fai
 
 /// The ledger of a file, after naming the lines that could not be used.
 pub(super) fn read(path: &Utf8Path, terminal: &mut Terminal) -> Result<Ledger, Failure> {
-    let text = match load(path) {
-        Ok(text) => text,
+    let ledger = match open(path) {
+        Ok(ledger) => ledger,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Failure::File(format!(
                 "there is no ledger `{path}`\n`composegen bench` begins one, and `composegen ledger import` takes \
@@ -41,11 +41,16 @@ pub(super) fn read(path: &Utf8Path, terminal: &mut Terminal) -> Result<Ledger, F
         }
         Err(error) => return Err(Failure::File(error.to_string())),
     };
-    let ledger = Ledger::parse(&text);
     for skipped in &ledger.skipped {
-        writeln!(terminal.err, "note: {path}:{}: passed over: {}", skipped.line, skipped.why)?;
+        let why = plain(&skipped.why);
+        writeln!(terminal.err, "note: {path}:{}: passed over: {why}", skipped.line)?;
     }
     Ok(ledger)
+}
+
+/// The ledger of a file, whatever is wrong with its lines.
+pub(super) fn open(path: &Utf8Path) -> std::io::Result<Ledger> {
+    Ok(Ledger::read(&fs_err::read(path)?))
 }
 
 /// Adds runs to a ledger file.
@@ -54,16 +59,54 @@ pub(super) fn append(path: &Utf8Path, runs: &[Run]) -> Result<(), Failure> {
     Ok(store::append(path, &lines)?)
 }
 
-fn list(args: &LedgerList, terminal: &mut Terminal) -> Result<(), Failure> {
-    let ledger = read(&args.file.ledger, terminal)?;
-    let filter = Filter {
-        preset: args.preset.clone(),
-        source: args.source.map(|source| match source {
+/// Adds those that the file does not have already, and says how many. Others may be adding the same at the same time, so
+/// what is there is looked at under the lock.
+pub(super) fn append_new(
+    path: &Utf8Path,
+    runs: &[Run],
+    known: impl Fn(&Ledger, &Run) -> bool,
+) -> Result<usize, Failure> {
+    if runs.is_empty() {
+        return Ok(0);
+    }
+    append_from(path, |ledger| runs.iter().filter(|run| !known(ledger, run)).cloned().collect())
+}
+
+/// Adds what is made of the ledger as it is, and says how much.
+pub(super) fn append_from(
+    path: &Utf8Path,
+    runs: impl FnOnce(&Ledger) -> Vec<Run>,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    store::append_with(path, |there| {
+        let lines: Vec<String> =
+            runs(&Ledger::read(there)).iter().map(ToString::to_string).collect();
+        count = lines.len();
+        lines
+    })?;
+    Ok(count)
+}
+
+/// What the command line says of it.
+fn filter(which: &LedgerWhich, preset: Option<&str>) -> Filter {
+    Filter {
+        preset: preset.map(str::to_owned),
+        source: which.source.map(|source| match source {
             cli::LedgerSource::Measured => Source::Measured,
             cli::LedgerSource::Reported => Source::Reported,
             cli::LedgerSource::Probed => Source::Probed,
         }),
-    };
+        build: which.build,
+        image: which.image.clone(),
+        model: which.model.clone(),
+        device: which.device.clone(),
+        driver: which.driver.clone(),
+    }
+}
+
+fn list(args: &LedgerList, terminal: &mut Terminal) -> Result<(), Failure> {
+    let ledger = read(&args.file.ledger, terminal)?;
+    let filter = filter(&args.which, args.preset.as_deref());
     let entries: Vec<&Entry> = ledger.entries.iter().filter(|entry| filter.admits(entry)).collect();
     match args.output.format {
         Format::Json => {
@@ -73,7 +116,7 @@ fn list(args: &LedgerList, terminal: &mut Terminal) -> Result<(), Failure> {
         Format::Text => write!(terminal.out, "{}", text::list(&entries, args.depth))?,
     }
     match args.fail_below {
-        Some(least) => hold(&latest(&entries), least, args.depth),
+        Some(least) => hold(&latest(&entries, args.depth), least, args.depth, terminal),
         None => Ok(()),
     }
 }
@@ -97,12 +140,22 @@ fn json<T: Serialize>(value: &T, terminal: &mut Terminal) -> Result<(), Failure>
     Ok(writeln!(terminal.out, "{text}")?)
 }
 
-/// Holds the newest speeds to a bound. No speed at all is no speed above it.
-fn hold(newest: &[&Entry], least: f64, depth: Option<u64>) -> Result<(), Failure> {
-    let speeds: Vec<(&Entry, f64)> = newest
-        .iter()
-        .filter_map(|entry| Some((*entry, entry.run.decode(depth)?.median())))
-        .collect();
+/// Holds the newest speeds to a bound. No speed at all is no speed above it, and what has none at this depth is named.
+fn hold(
+    newest: &[(&Entry, Option<&Entry>)],
+    least: f64,
+    depth: Option<u64>,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let mut speeds: Vec<(&Entry, f64)> = Vec::new();
+    for (any, entry) in newest {
+        let speed = entry.and_then(|entry| Some((entry, entry.run.decode(depth)?.median())));
+        if speed.is_none() && newest.len() > 1 {
+            let at = depth.map(|depth| format!(" at depth {depth}")).unwrap_or_default();
+            writeln!(terminal.err, "note: {} was not checked: no run has a speed{at}", name(any))?;
+        }
+        speeds.extend(speed);
+    }
     if speeds.is_empty() {
         return Err(Failure::Rejected(
             "no run with a speed is left to hold `--fail-below` against: widen the filter, or measure first"
@@ -113,9 +166,15 @@ fn hold(newest: &[&Entry], least: f64, depth: Option<u64>) -> Result<(), Failure
         .iter()
         .filter(|(_, speed)| *speed < least)
         .map(|(entry, speed)| {
-            let name = entry.run.preset().unwrap_or("a server without a preset");
-            format!("{name}: {speed:.1} t/s in run {} is below {least} t/s", entry.id)
+            format!("{}: {speed:.1} t/s in run {} is below {least} t/s", name(entry), entry.id)
         })
         .collect();
     if slow.is_empty() { Ok(()) } else { Err(Failure::Regression(slow.join("\n"))) }
+}
+
+/// What a run is of: its preset, else where the server answered, or its model.
+fn name(entry: &Entry) -> String {
+    let run = &entry.run;
+    let known = run.preset().or(run.url.as_deref()).or(run.key.gguf.file.as_deref());
+    known.map_or_else(|| "a server without a preset".to_owned(), plain)
 }

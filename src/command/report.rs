@@ -90,11 +90,11 @@ fn known(
     found: &Gathered,
     terminal: &mut Terminal,
 ) -> Result<(Ledger, usize), Failure> {
-    // Without a ledger there is still what the presets say.
-    let own = if path.is_file() || !found.has_reports() {
-        ledger::read(path, terminal)?
-    } else {
+    // Without a ledger there is still what the presets say. One that was named, and is not there, is a mistake.
+    let own = if path == crate::ledger::FILE && !path.exists() {
         Ledger::default()
+    } else {
+        ledger::read(path, terminal)?
     };
     let lines: Vec<String> = found
         .reported
@@ -113,7 +113,7 @@ fn known(
 fn between(args: &cli::Report, terminal: &mut Terminal) -> Result<(), Failure> {
     let ledger = ledger::read(&args.file.ledger, terminal)?;
     let find = |name: &String| {
-        pick(&ledger, name).map_err(|error| Failure::Usage { message: error.to_string() })
+        pick(&ledger.entries, name).map_err(|error| Failure::Usage { message: error.to_string() })
     };
     let [first, second] = args.between.as_slice() else {
         return Err(Failure::Usage { message: "--between takes two runs".to_owned() });

@@ -85,8 +85,8 @@ impl Eval {
     }
 
     fn answers(&self) -> Option<u64> {
-        let answers = self.problems? * self.samples.unwrap_or(1);
-        (answers > 0).then_some(answers)
+        let answers = self.problems?.checked_mul(self.samples.unwrap_or(1));
+        answers.filter(|answers| *answers > 0)
     }
 }
 
@@ -117,5 +117,9 @@ mod tests {
         // What somebody published has little more than a figure.
         let line = r#"{"v":1,"source":"reported","by":"a paper","what":"eval","outcome":"ok","eval":{"suite":"ours","pass_at_1":0.5}}"#;
         assert_eq!(Run::parse(line).unwrap().eval.unwrap().tokens_per_answer(), None);
+        // More answers than there can be.
+        let many = Some(u64::MAX);
+        let eval = Eval { problems: many, samples: many, tokens: Some(1), ..Eval::default() };
+        assert_eq!(eval.tokens_per_answer(), None);
     }
 }

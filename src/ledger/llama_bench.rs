@@ -144,6 +144,11 @@ pub fn parse(text: &str) -> Result<Vec<Run>, String> {
             Some(last) => run.speeds.into_iter().for_each(|speed| merge(&mut last.speeds, speed)),
         }
     }
+    if runs.is_empty() {
+        return Err(
+            "no line of it is a result: `llama-bench -o jsonl` prints them one a line".to_owned()
+        );
+    }
     Ok(runs)
 }
 
@@ -211,5 +216,8 @@ mod tests {
             error.starts_with("line 1: no result of `llama-bench -o jsonl`: missing field"),
             "{error}"
         );
+        for other in ["", "| model | size |\n", &format!("[\n  {}\n]\n", row(&[]))] {
+            assert!(parse(other).unwrap_err().contains("-o jsonl"), "{other}");
+        }
     }
 }

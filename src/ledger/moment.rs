@@ -28,12 +28,12 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + u64::from(month <= 2), month, of_month)
 }
 
-/// The other way. `None` before 1970.
+/// The other way. `None` before 1970, and of a day 0.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let year = year.checked_sub(u64::from(month <= 2))?;
     let (era, year) = (year / 400, year % 400);
     let month = if month > 2 { month - 3 } else { month + 9 };
-    let day = (153 * month + 2) / 5 + day - 1;
+    let day = (153 * month + 2) / 5 + day.checked_sub(1)?;
     (era * ERA + 365 * year + year / 4 - year / 100 + day).checked_sub(EPOCH)
 }
 
@@ -96,9 +96,16 @@ mod tests {
             assert_eq!(text.parse(), Ok(Moment(seconds)));
         }
         assert_eq!("2026-02-13".parse(), Ok(Moment(1_770_940_800)));
-        for text in
-            ["", "2026-02-30", "2026-13-01", "1969-12-31", "2026-02-13 16:30:45", "+026-02-13"]
-        {
+        for text in [
+            "",
+            "2026-02-30",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-03-00",
+            "1969-12-31",
+            "2026-02-13 16:30:45",
+            "+026-02-13",
+        ] {
             assert!(text.parse::<Moment>().unwrap_err().contains("write it"), "{text}");
         }
     }

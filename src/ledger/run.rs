@@ -52,6 +52,9 @@ pub struct Run {
     pub what: What,
     #[serde(default)]
     pub key: Key,
+    /// Where the server answered, of one that was measured at an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// llama-server's flags and values, without the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
@@ -204,7 +207,7 @@ pub struct Buffers {
 
 impl Buffers {
     pub const fn total(self) -> u64 {
-        self.model + self.context + self.compute
+        self.model.saturating_add(self.context).saturating_add(self.compute)
     }
 }
 
@@ -240,6 +243,7 @@ impl Default for Run {
             by: String::new(),
             what: What::default(),
             key: Key::default(),
+            url: None,
             args: Vec::new(),
             gpus: Vec::new(),
             layers: Vec::new(),
@@ -272,9 +276,13 @@ impl Run {
         serde_json::from_str(line).map_err(no_run)
     }
 
-    /// The speeds at a depth; without one, the first that were taken.
+    /// The speeds at a depth; without one, the first that were taken. One with a decode speed comes first, as a run may
+    /// have taken only prompts at some depths.
     pub fn speed(&self, depth: Option<u64>) -> Option<&Speed> {
-        self.speeds.iter().find(|speed| depth.is_none() || speed.depth == depth)
+        let mut there =
+            self.speeds.iter().filter(|speed| depth.is_none() || speed.depth == depth).peekable();
+        let first = there.peek().copied();
+        there.find(|speed| speed.decode.is_some()).or(first)
     }
 
     pub fn decode(&self, depth: Option<u64>) -> Option<&Spread> {
@@ -360,6 +368,22 @@ mod tests {
         // What a later version adds is passed over.
         let more = line.replacen("\"v\":1", "\"v\":1,\"later\":[1]", 1);
         assert!(Run::parse(&more).is_ok());
+    }
+
+    #[test]
+    fn the_first_speed_is_one_of_an_answer() {
+        let speed = |depth, prompt, decode| Speed {
+            depth: Some(depth),
+            prompt: Spread::new(prompt),
+            decode: Spread::new(decode),
+            ..Speed::default()
+        };
+        let prompts = speed(512, vec![300.0], Vec::new());
+        let answers = speed(4096, Vec::new(), vec![20.0]);
+        let run = Run { speeds: vec![prompts.clone(), answers.clone()], ..Run::default() };
+        assert_eq!(run.speed(None), Some(&answers));
+        assert_eq!((run.speed(Some(512)), run.decode(Some(512))), (Some(&prompts), None));
+        assert_eq!(Run { speeds: vec![prompts.clone()], ..run }.speed(None), Some(&prompts));
     }
 
     #[test]

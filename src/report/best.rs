@@ -16,7 +16,7 @@ pub fn standing<'a>(ledger: &'a Ledger, subject: &Subject) -> Option<(&'a Entry,
         // Who reports often knows no digest.
         digest.is_none() || subject.digest.is_none() || digest == subject.digest.as_ref()
     };
-    let rank = |entry: &Entry| (same(entry), entry.run.source == Source::Measured);
+    let rank = |entry: &Entry| (same(entry), entry.run.source == Source::Measured, entry.run.at);
     let mut best: Option<&Entry> = None;
     for entry in ledger.entries.iter().filter(ours) {
         if best.is_none_or(|best| rank(entry) >= rank(best)) {
@@ -61,6 +61,10 @@ mod tests {
         assert_eq!(found(&[said(), old()]), Some((1, true)));
         assert_eq!(found(&[new(), said(), old()]), Some((1, true)));
         assert_eq!(found(&[new(), new(), said()]), Some((2, true)));
+        let at = |day: &str, run: Run| Run { at: Some(day.parse().unwrap()), ..run };
+        let later = at("2026-03-02", new());
+        assert_eq!(found(&[later.clone(), at("2026-03-01", new()), new()]), Some((1, true)));
+        assert_eq!(found(&[new(), later]), Some((2, true)));
         assert_eq!(found(&[run(None, Source::Reported, 1.0), old()]), Some((1, true)));
     }
 }

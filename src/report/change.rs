@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::words::{mib, percent, plus};
-use super::{Row, Subject, known, standing};
+use super::words::{mib, percent};
+use super::{Row, Subject, known, settings, standing};
 use crate::bench::{Spread, Verdict};
-use crate::ledger::{Entry, Ledger, Source};
+use crate::ledger::{Entry, Ledger, Source, Speed};
 
 /// One side: the strategies and what was measured of them.
 #[derive(Clone, Copy, Debug)]
@@ -54,23 +54,28 @@ impl Changes {
                 changes.rows.extend(alone(new, after.ledger));
                 continue;
             };
-            let mut rows = setting(old, new);
-            rows.extend(speeds(old, new, before.ledger, after.ledger));
+            let mut rows = settings::changed(old, new);
+            let (measured, why) = speeds(old, new, before, after);
+            rows.extend(measured);
             rows.extend(predicted(old, new));
             rows.extend(memory(old, new));
-            if rows.is_empty() {
-                changes.same.push(new.name.clone());
-            }
-            changes.rows.extend(rows);
+            let mut notes: Vec<String> =
+                why.map(|why| format!("{}: {why}", new.name)).into_iter().collect();
             if new.computed.is_none() != old.computed.is_none() {
                 let side = if new.computed.is_none() { after.name } else { before.name };
                 let why = [&new.missing, &old.missing].into_iter().flatten().next();
                 let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-                changes.notes.push(format!(
+                notes.push(format!(
                     "{}: memory and speed could not be computed for {side}{why}",
                     new.name
                 ));
             }
+            // What could not be compared may well differ.
+            if rows.is_empty() && notes.is_empty() {
+                changes.same.push(new.name.clone());
+            }
+            changes.rows.extend(rows);
+            changes.notes.extend(notes);
         }
         for old in before.subjects {
             if !after.subjects.iter().any(|new| new.name == old.name) {
@@ -90,45 +95,64 @@ impl Changes {
             changes.notes.push(format!("{what}: {old} -> {new}"));
         }
         changes.rows = measured(&strategy, before, after);
+        changes.notes.extend(apart(before, after));
         changes
     }
 }
 
-fn setting(old: &Subject, new: &Subject) -> Vec<Change> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let context = |one: &Subject| one.ctx_size.map(super::words::context).unwrap_or_default();
-    let pairs = [
-        ("layers on GPUs", plus(&old.layers), plus(&new.layers)),
-        ("context", context(old), context(new)),
-        ("cache", text(&old.cache), text(&new.cache)),
-        ("quant", text(&old.quant), text(&new.quant)),
-    ];
-    pairs
-        .into_iter()
-        .filter(|(_, old, new)| old != new)
-        .map(|(figure, before, after)| Change {
-            strategy: new.name.clone(),
-            figure: figure.to_owned(),
-            before,
-            after,
-            change: String::new(),
-            known: "set in the preset".to_owned(),
-        })
-        .collect()
+/// What was measured of each side's strategy, and what of it cannot be compared. The same run on both sides says
+/// nothing, nor does a report that was left as it was while the preset changed.
+fn speeds(
+    old: &Subject,
+    new: &Subject,
+    before: Side<'_>,
+    after: Side<'_>,
+) -> (Vec<Change>, Option<String>) {
+    let alone = |side: Side<'_>, other: Side<'_>| {
+        (Vec::new(), Some(format!("{} has a run of it, {} has none", side.name, other.name)))
+    };
+    match (standing(before.ledger, old), standing(after.ledger, new)) {
+        (None, None) => (Vec::new(), None),
+        (Some(_), None) => alone(before, after),
+        (None, Some(_)) => alone(after, before),
+        (Some((first, _)), Some((second, _))) => {
+            let left =
+                second.run.source == Source::Reported && first.run.speeds == second.run.speeds;
+            if first.id == second.id || left {
+                return (Vec::new(), None);
+            }
+            (measured(&new.name, first, second), apart(first, second))
+        }
+    }
 }
 
-/// What was measured of each side's strategy. The same run on both sides says nothing, nor does a report that was left as
-/// it was while the preset changed.
-fn speeds(old: &Subject, new: &Subject, before: &Ledger, after: &Ledger) -> Vec<Change> {
-    let (Some((first, _)), Some((second, _))) = (standing(before, old), standing(after, new))
-    else {
-        return Vec::new();
+/// Why two runs have no speed to compare, where they have none.
+fn apart(first: &Entry, second: &Entry) -> Option<String> {
+    let same = |new: &Speed, old: &Speed| {
+        new.depth == old.depth
+            && (new.prompt.is_some() && old.prompt.is_some()
+                || new.decode.is_some() && old.decode.is_some())
     };
-    let left = second.run.source == Source::Reported && first.run.speeds == second.run.speeds;
-    if first.id == second.id || left {
-        return Vec::new();
-    }
-    measured(&new.name, first, second)
+    let (old, new) = (&first.run.speeds, &second.run.speeds);
+    let both = new.iter().any(|new| old.iter().any(|old| same(new, old)));
+    let none = old.is_empty() && new.is_empty();
+    (!both && !none).then(|| {
+        format!(
+            "no speed was measured at the same depth in both: {} in run {}, {} in run {}",
+            depths(old),
+            first.id,
+            depths(new),
+            second.id
+        )
+    })
+}
+
+fn depths(speeds: &[Speed]) -> String {
+    let of = |speed: &Speed| {
+        speed.depth.map_or_else(|| "at no stated depth".to_owned(), |depth| format!("at {depth}"))
+    };
+    let list: Vec<String> = speeds.iter().map(of).collect();
+    if list.is_empty() { "none".to_owned() } else { list.join(", ") }
 }
 
 fn measured(strategy: &str, first: &Entry, second: &Entry) -> Vec<Change> {
@@ -276,4 +300,47 @@ fn alone(new: &Subject, ledger: &Ledger) -> Vec<Change> {
 
 fn signed(mib: f64) -> String {
     format!("{mib:+.0}").replace('-', "\u{2212}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Changes, Side};
+    use crate::bench::Spread;
+    use crate::ledger::{Key, Ledger, PresetKey, Run, Speed};
+    use crate::report::Subject;
+
+    fn ledger(depths: &[u64]) -> Ledger {
+        let preset = Some(PresetKey { name: "a".to_owned(), digest: None });
+        let speed = |depth: &u64| Speed {
+            depth: Some(*depth),
+            decode: Spread::new(vec![20.0]),
+            ..Speed::default()
+        };
+        let speeds: Vec<Speed> = depths.iter().map(speed).collect();
+        let run = Run { key: Key { preset, ..Key::default() }, speeds, ..Run::default() };
+        Ledger::parse(&if depths.is_empty() { String::new() } else { format!("{run}\n") })
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_not_the_same() {
+        let subjects = [Subject { name: "a".to_owned(), ..Subject::default() }];
+        let between = |old: &[u64], new: &[u64]| {
+            let (old, new) = (ledger(old), ledger(new));
+            let before = Side { name: "old", subjects: &subjects, ledger: &old };
+            let after = Side { name: "new", ledger: &new, ..before };
+            Changes::between(before, after)
+        };
+        let same = between(&[512], &[512]);
+        assert_eq!((same.same.len(), same.notes.len()), (1, 0));
+        assert_eq!(between(&[512], &[512, 16]).notes, [""; 0]);
+        let apart = between(&[512], &[16]);
+        assert_eq!((apart.same.len(), apart.rows.len()), (0, 0));
+        assert!(apart.notes[0].contains("at the same depth in both: at 512"), "{apart:?}");
+        assert_eq!(between(&[512], &[]).notes, ["a: old has a run of it, new has none"]);
+        assert_eq!(between(&[], &[512]).notes, ["a: new has a run of it, old has none"]);
+        assert_eq!(between(&[], &[]).same, ["a"]);
+        let (old, new) = (ledger(&[512]), ledger(&[16]));
+        let runs = Changes::of_runs(&old.entries[0], &new.entries[0]);
+        assert!(runs.notes[0].starts_with("no speed was measured"), "{runs:?}");
+    }
 }

@@ -100,7 +100,8 @@ fn layers(subject: &Subject) -> String {
     if subject.layers.is_empty() {
         return String::new();
     }
-    let on: u32 = subject.layers.iter().sum();
+    // Wide enough for what a line of the ledger may claim.
+    let on: u64 = subject.layers.iter().map(|count| u64::from(*count)).sum();
     let of = subject.all_layers.map(|all| format!("/{all}")).unwrap_or_default();
     match subject.layers.as_slice() {
         [_] => format!("{on}{of}"),

@@ -51,11 +51,14 @@ fn settle(
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Published> {
     let place = row.model.as_ref().map_or(Location::new(file, &(0..0)), |set| set.at.clone());
+    // Blank is as good as absent.
+    let blank =
+        |field: &Field<String>| field.as_ref().is_none_or(|set| set.value.trim().is_empty());
     let missing: Vec<&str> = [
-        ("suite", row.suite.is_none()),
-        ("model", row.model.is_none()),
+        ("suite", blank(&row.suite)),
+        ("model", blank(&row.model)),
         ("pass_at_1", row.pass_at_1.is_none()),
-        ("source", row.source.is_none()),
+        ("source", blank(&row.source)),
     ]
     .into_iter()
     .filter_map(|(key, missing)| missing.then_some(key))
@@ -97,6 +100,10 @@ mod tests {
         assert_eq!(findings.len(), 1);
         let (found, findings) = read(&format!("{row}source = \"https://example.org\"\n"));
         assert_eq!((found.len(), findings.len()), (1, 0));
+        for blank in ["", "  "] {
+            let (found, findings) = read(&format!("{row}source = \"{blank}\"\n"));
+            assert_eq!((found.len(), findings.len()), (0, 1), "{blank:?}");
+        }
         let (_, findings) = read("[[result]]\npass_at_1 = 50\n[other]\n");
         assert!(findings.len() >= 4, "{findings:?}");
         assert!(!read("[[").1.is_empty());

@@ -19,6 +19,8 @@ pub struct Subject {
     pub cache: Option<String>,
     /// Layers with their experts per GPU.
     pub layers: Vec<u32>,
+    /// All else that the preset sets, by the paths of its keys.
+    pub settings: Vec<(String, String)>,
     pub all_layers: Option<u64>,
     pub status: Option<Status>,
     pub reason: Option<String>,

@@ -3,7 +3,7 @@
 //! Each line is one write at the file's end, under the kernel's lock, and flushed. A line without an end is what a
 //! crash left: the next one begins on a line of its own, so that the rest costs nobody else anything.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -20,11 +20,48 @@ pub fn append<S: AsRef<str>>(path: &Utf8Path, lines: &[S]) -> Result<(), StoreEr
     append_within(path, lines, PATIENCE)
 }
 
+/// Adds the lines that are made of what is there, which nobody else can change in between.
+pub fn append_with(
+    path: &Utf8Path,
+    lines: impl FnOnce(&[u8]) -> Vec<String>,
+) -> Result<(), StoreError> {
+    let mut file = held(path, PATIENCE)?;
+    let mut there = Vec::new();
+    // A device has no content, and may have no end.
+    if file.metadata()?.is_file() {
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut there)?;
+    }
+    write(&mut file, text(path, &lines(&there))?)
+}
+
+/// Whether lines could be added, before the work that makes them. Where there is no such file, none is left.
+pub fn appendable(path: &Utf8Path) -> Result<(), StoreError> {
+    match fs::OpenOptions::new().append(true).read(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        opened => return Ok(opened.map(drop)?),
+    }
+    let dir = directory(path)?.unwrap_or(Utf8Path::new("."));
+    let unwritable = |error: std::io::Error| StoreError::Unwritable {
+        path: dir.to_owned(),
+        reason: error.to_string(),
+    };
+    tempfile::tempfile_in(dir).map(drop).map_err(unwritable)
+}
+
 fn append_within<S: AsRef<str>>(
     path: &Utf8Path,
     lines: &[S],
     patience: Duration,
 ) -> Result<(), StoreError> {
+    let text = text(path, lines)?;
+    if text.is_empty() {
+        return Ok(());
+    }
+    write(&mut held(path, patience)?, text)
+}
+
+fn text<S: AsRef<str>>(path: &Utf8Path, lines: &[S]) -> Result<String, StoreError> {
     let mut text = String::new();
     for line in lines.iter().map(AsRef::as_ref) {
         if line.contains(['\n', '\r']) {
@@ -34,18 +71,34 @@ fn append_within<S: AsRef<str>>(
         text.push_str(line);
         text.push('\n');
     }
-    if text.is_empty() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_str().is_empty()) {
+    Ok(text)
+}
+
+/// The file's directory, which is made where it does not exist.
+fn directory(path: &Utf8Path) -> Result<Option<&Utf8Path>, StoreError> {
+    let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
+    if let Some(parent) = parent {
         fs::create_dir_all(parent)?;
     }
-    let mut file = fs::OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    Ok(parent)
+}
+
+/// The file, under the lock until it is closed.
+fn held(path: &Utf8Path, patience: Duration) -> Result<fs::File, StoreError> {
+    directory(path)?;
+    let file = fs::OpenOptions::new().create(true).append(true).read(true).open(path)?;
     lock(&file, path, patience).map_err(|error| match error {
         StoreError::Busy { path, seconds } => StoreError::Held { path, seconds },
         other => other,
     })?;
-    if unfinished(&mut file)? {
+    Ok(file)
+}
+
+fn write(file: &mut fs::File, mut text: String) -> Result<(), StoreError> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    if unfinished(file)? {
         text.insert(0, '\n');
     }
     let before = file.metadata()?.len();
@@ -74,7 +127,7 @@ mod tests {
 
     use camino::Utf8PathBuf;
 
-    use super::{append, append_within};
+    use super::{append, append_with, append_within, appendable};
 
     fn file() -> (tempfile::TempDir, Utf8PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -104,6 +157,29 @@ mod tests {
         let error = append(&path, &["a\nb"]).unwrap_err().to_string();
         assert!(error.contains("line break"), "{error}");
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_there_is_seen_under_the_lock() {
+        let (_folder, path) = file();
+        let once = |there: &[u8]| if there.is_empty() { vec!["a".to_owned()] } else { Vec::new() };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| append_with(&path, once).unwrap());
+            }
+        });
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "a\n");
+    }
+
+    #[test]
+    fn says_beforehand_whether_it_could_write() {
+        let (_folder, path) = file();
+        appendable(&path).unwrap();
+        assert!(!path.exists(), "nothing was written yet");
+        append(&path, &["a"]).unwrap();
+        appendable(&path).unwrap();
+        assert!(appendable(path.parent().unwrap()).is_err(), "a directory");
+        assert!(appendable(&path.join("b")).is_err(), "below a file");
     }
 
     #[test]

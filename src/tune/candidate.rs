@@ -50,14 +50,14 @@ pub struct Attempt {
 
 impl Candidate {
     pub fn total(&self) -> u32 {
-        self.layers.iter().sum()
+        self.layers.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// With one layer more on a card.
     #[must_use]
     pub(super) fn plus(mut self, card: usize) -> Self {
         if let Some(count) = self.layers.get_mut(card) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
         self
     }

@@ -312,6 +312,32 @@ fn two_servers_by_turns() {
     assert_eq!(ledger.lines().count(), 2);
 }
 
+/// A file that cannot be written, or read, is said before the first request; one that fills up costs no figure.
+#[test]
+fn a_file_that_is_no_good_costs_no_measurement() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(Mood::Steady(20.0));
+    let run = |more: &[&str]| {
+        let args = ["--url", &server.url, "--depth", "5", "--repeat", "1", "--answers", "0"];
+        bench(dir.path(), &[&args, more].concat())
+    };
+    for more in [["--ledger", "."], ["--model", "nowhere.gguf"]] {
+        let output = run(&more);
+        assert_eq!(output.status.code(), Some(7), "{more:?}: {}", text(&output.stderr));
+        assert!(server.seen.lock().unwrap().is_empty(), "{more:?}");
+    }
+    if cfg!(target_os = "linux") {
+        let output = run(&["--ledger", "/dev/full"]);
+        let (out, said) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(7), "{said}");
+        assert!(out.contains("decode t/s"), "{out}");
+        assert!(said.contains("\n{\"v\":1,") && said.contains(&server.url), "{said}");
+    }
+    for more in [["--warmup", "4294967295"], ["--answers", "4294967295"]] {
+        assert_eq!(run(&more).status.code(), Some(2), "{more:?}");
+    }
+}
+
 #[test]
 fn what_goes_wrong_is_said_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();

@@ -160,6 +160,21 @@ fn runs_of_other_cards_are_left_out() {
     assert!(said(&output).contains("26 runs are left out: other GPUs"), "{}", said(&output));
 }
 
+#[test]
+fn what_was_reported_is_left_out() {
+    let machine = Machine::new();
+    assert!(machine.import(&rows()).status.success());
+    let ledger = machine.path("ledger.jsonl");
+    let text = fs_err::read_to_string(&ledger).unwrap();
+    let line = text.lines().find(|line| line.contains("\"decode\"")).unwrap();
+    let said_so = line.replace("\"measured\"", "\"reported\"");
+    composegen::store::append(&ledger, &[said_so]).unwrap();
+    let output = machine.calibrate(&[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let why = "1 run is left out: reported, not measured";
+    assert!(said(&output).contains(why), "{}", said(&output));
+}
+
 /// What a build said that reserves so much more on each GPU than is computed.
 fn probe(ubatch: u64, more: [u64; 2]) -> String {
     let device = |(index, more): (usize, u64)| {

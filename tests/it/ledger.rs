@@ -218,3 +218,130 @@ fn a_regression_is_an_exit_code() {
     assert_eq!(rows.as_array().unwrap().len(), 3);
     assert_eq!(rows[2]["run"]["speeds"][0]["decode"][2], 99.0);
 }
+
+fn bench_of(preset: &str, more: &str, speeds: &str) -> String {
+    format!(
+        "{{\"v\":1,\"source\":\"measured\",\"by\":\"t\",\"what\":\"bench\",\"key\":{{\"preset\":{{\"name\":\
+         \"{preset}\"}}{more}}},\"outcome\":\"ok\",\"speeds\":[{speeds}]}}"
+    )
+}
+
+#[test]
+fn what_was_not_checked_is_no_pass() {
+    let (_folder, path) = folder();
+    let here = path.parent().unwrap();
+    let list = |more: &[&str]| run(here, &[&["ledger"], more].concat());
+    let both = "{\"depth\":16,\"decode\":[30]},{\"depth\":512,\"decode\":[10]}";
+    let shallow = "{\"depth\":16,\"decode\":[30]}";
+    let prompts_first = "{\"depth\":512,\"prompt\":[300]},{\"depth\":4096,\"decode\":[12]}";
+    store::append(&path, &[bench_of("a", "", both), bench_of("a", "", shallow)]).unwrap();
+    // A later run without this depth does not stand in for the one that has it.
+    assert_eq!(list(&["--fail-below", "20", "--depth", "512"]).status.code(), Some(9));
+    assert_eq!(list(&["--fail-below", "20"]).status.code(), Some(0));
+    for no_bound in ["nan", "inf", "-1"] {
+        let bound = format!("--fail-below={no_bound}");
+        assert_eq!(list(&[&bound]).status.code(), Some(2), "{no_bound}");
+    }
+    store::append(&path, &[bench_of("b", "", shallow), bench_of("c", "", prompts_first)]).unwrap();
+    let output = list(&["--fail-below", "5", "--depth", "512"]);
+    let said = transcript(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for name in ["b", "c"] {
+        let note = format!("note: {name} was not checked: no run has a speed at depth 512");
+        assert!(said.contains(&note), "{said}");
+    }
+    assert_eq!(list(&["--preset", "c", "--fail-below", "13"]).status.code(), Some(9));
+}
+
+#[test]
+fn a_ledger_of_two_machines_is_told_apart() {
+    let (_folder, path) = folder();
+    let here = path.parent().unwrap();
+    let speeds = |tps: u32| format!("{{\"depth\":512,\"decode\":[{tps}]}}");
+    let on = |name: &str| format!(",\"devices\":[\"{name}\"],\"llama\":{{\"build\":11434}}");
+    let runs =
+        [bench_of("a", &on("RTX 4090"), &speeds(30)), bench_of("a", &on("RTX 3060"), &speeds(10))];
+    store::append(&path, &runs).unwrap();
+    let code = |more: &[&str]| {
+        let args = [&["ledger", "--preset", "a", "--fail-below", "20"], more].concat();
+        run(here, &args).status.code()
+    };
+    assert_eq!(code(&["--device", "4090"]), Some(0));
+    assert_eq!(code(&["--device", "rtx 3060", "--build", "11434"]), Some(9));
+    assert_eq!(code(&["--device", "4090", "--build", "1"]), Some(1), "none is left");
+    let compare = |device: &str| {
+        let args = ["ledger", "compare", "a", "a", "--device", device, "--fail-below", "20"];
+        run(here, &args).status.code()
+    };
+    assert_eq!((compare("4090"), compare("3060")), (Some(0), Some(9)));
+}
+
+#[test]
+fn what_was_imported_later_hides_no_regression() {
+    let (_folder, path) = folder();
+    let here = path.parent().unwrap();
+    let slow = bench_of("ud-q6", "", "{\"depth\":512,\"decode\":[10]}");
+    store::append(&path, &[slow]).unwrap();
+    let check = || run(here, &["ledger", "--preset", "ud-q6", "--fail-below", "20"]);
+    assert_eq!(check().status.code(), Some(9));
+    let import = ["ledger", "import", root().join("presets").as_str()].map(str::to_owned);
+    let import: Vec<&str> = import.iter().map(String::as_str).collect();
+    assert!(run(here, &import).status.success());
+    assert_eq!(check().status.code(), Some(9));
+    let compare = transcript(&run(here, &["ledger", "compare", "q5-256k", "ud-q6"]));
+    assert!(compare.contains("ud-q6, measured by t"), "{compare}");
+}
+
+#[test]
+fn imports_at_the_same_time_add_each_run_once() {
+    let (_folder, path) = folder();
+    let here = path.parent().unwrap();
+    let presets = root().join("presets");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                assert!(run(here, &["ledger", "import", presets.as_str()]).status.success());
+            });
+        }
+    });
+    assert_eq!(ledger(&path).entries.len(), 11);
+}
+
+#[test]
+fn what_llama_bench_did_not_print_is_refused() {
+    let (_folder, path) = folder();
+    let here = path.parent().unwrap();
+    for text in ["[\n  {\"build_commit\": \"a\"}\n]\n", "| model | t/s |\n", ""] {
+        std::fs::write(here.join("rows"), text).unwrap();
+        let output = run(here, &["ledger", "import", "--llama-bench", "rows"]);
+        let said = transcript(&output);
+        assert!(output.status.code() == Some(1) && said.contains("-o jsonl"), "{said}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_line_cut_within_a_character_costs_no_other() {
+    let (_folder, path) = folder();
+    let here = path.parent().unwrap();
+    let whole = bench_of("ü", "", "{\"depth\":512,\"decode\":[10]}");
+    let cut = whole.find('ü').unwrap() + 1;
+    std::fs::write(&path, &whole.as_bytes()[..cut]).unwrap();
+    let said = transcript(&run(here, &["ledger"]));
+    assert!(said.starts_with("exit 0") && said.contains(":1: passed over: "), "{said}");
+    store::append(&path, &[whole]).unwrap();
+    let said = transcript(&run(here, &["ledger", "--fail-below", "1"]));
+    assert!(said.starts_with("exit 0") && said.contains('ü'), "{said}");
+}
+
+#[test]
+fn names_do_not_write_on_the_terminal() {
+    let (_folder, path) = folder();
+    let here = path.parent().unwrap();
+    let name = "a\\u001b[2J\\nb";
+    store::append(&path, &[bench_of(name, "", "{\"depth\":512,\"decode\":[10]}")]).unwrap();
+    for args in [&["ledger"][..], &["ledger", "--fail-below", "20"]] {
+        let said = transcript(&run(here, args));
+        assert!(!said.contains('\u{1b}') && said.contains("a\u{fffd}[2J\u{fffd}b"), "{said}");
+    }
+}

@@ -1,5 +1,7 @@
 //! The report: the seed's table comes back, nothing is asked of the network, and what others wrote stays.
 
+mod changed;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -2,6 +2,8 @@
 
 use std::error::Error as _;
 
+use camino::Utf8Path;
+
 use super::case::Case;
 use super::measure::Measured;
 use crate::cli::Bench;
@@ -11,14 +13,16 @@ use crate::gpu::Detected;
 use crate::hardware::Gpu;
 use crate::ledger::{Gguf, Key, Llama, Memory, Run, Source, What};
 
-/// `alone` is whether no other server was up at the same time on this machine.
+/// `model` is of the file that the command line names, `alone` whether no other server was up at the same time on this
+/// machine.
 pub(super) fn run(
     args: &Bench,
     case: &Case,
     measured: Measured,
+    model: &Option<Gguf>,
     machine: Option<&Detected>,
     alone: bool,
-) -> Result<Run, Failure> {
+) -> Run {
     let strategy = case.strategy.as_ref();
     let props = case.props.clone().unwrap_or_default();
     // Another machine's GPUs are not here to be asked.
@@ -42,7 +46,7 @@ pub(super) fn run(
     let used = here.iter().filter(|_| own).map(|gpu| {
         gpu.uuid.as_ref().and_then(|uuid| measured.vram.get(uuid)).map(|bytes| bytes.0 >> 20)
     });
-    Ok(Run {
+    Run {
         at: Some(run_key::now()),
         source: Source::Measured,
         by: format!("composegen {}", env!("CARGO_PKG_VERSION")),
@@ -51,10 +55,11 @@ pub(super) fn run(
             preset: strategy.map(run_key::preset),
             llama: Llama { build: props.build, commit: props.commit.clone() },
             image: case.image.clone(),
-            gguf: gguf(case)?,
+            gguf: gguf(case, model),
             devices,
             driver: machine.filter(|_| case.gpus.is_some()).and_then(|here| here.driver.clone()),
         },
+        url: (!args.url.is_empty()).then(|| address(case.server.url())),
         args: strategy.map(|strategy| strategy.args_without(&[])).unwrap_or_default(),
         layers: strategy.map(|strategy| strategy.layers.clone()).unwrap_or_default(),
         ctx_size: context(case),
@@ -67,7 +72,16 @@ pub(super) fn run(
         answers: measured.answers,
         note: args.note.clone(),
         ..Run::default()
-    })
+    }
+}
+
+/// Without a name and a password, which are nobody else's business.
+fn address(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1)))
+    {
+        Some((scheme, host)) => format!("{scheme}://{host}"),
+        None => url.to_owned(),
+    }
 }
 
 /// Over all slots: where there are several, the server does not say whether they share it.
@@ -79,22 +93,39 @@ fn context(case: &Case) -> Option<u64> {
     }
 }
 
-/// The file as far as the server tells; the header where the file is at hand.
-fn gguf(case: &Case) -> Result<Gguf, Failure> {
+/// The file as far as the server tells; the header where the file is at hand. One that is gone by now costs no
+/// measurement.
+fn gguf(case: &Case, model: &Option<Gguf>) -> Gguf {
     let props = case.props.as_ref();
-    let mut found = Gguf {
+    let known = model.clone().or_else(|| header(case.model.as_deref()?).ok()).unwrap_or_default();
+    Gguf {
         file: props.map(|props| props.model_file().to_owned()),
-        header: None,
-        bytes: props.and_then(|props| props.model_bytes),
-    };
-    if let Some(path) = &case.model {
-        let files = gguf::open_files(path).map_err(|error| {
-            let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
-            Failure::File(format!("{error}{why}"))
-        })?;
-        let digest = gguf::digest(path, &files.parts);
-        found.header = Some(digest.map_err(|error| Failure::File(error.to_string()))?);
-        found.bytes = Some(files.parts.iter().map(|part| part.length.0).sum());
+        header: known.header,
+        bytes: known.bytes.or(props.and_then(|props| props.model_bytes)),
     }
-    Ok(found)
+}
+
+/// Digest and bytes of a model's files.
+pub(super) fn header(path: &Utf8Path) -> Result<Gguf, Failure> {
+    let files = gguf::open_files(path).map_err(|error| {
+        let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+        Failure::File(format!("{error}{why}"))
+    })?;
+    let digest = gguf::digest(path, &files.parts);
+    Ok(Gguf {
+        file: None,
+        header: Some(digest.map_err(|error| Failure::File(error.to_string()))?),
+        bytes: Some(files.parts.iter().map(|part| part.length.0).sum()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn an_address_without_a_password() {
+        assert_eq!(address("http://me:secret@box:8080"), "http://box:8080");
+        assert_eq!(address("http://box:8080"), "http://box:8080");
+    }
 }

@@ -11,7 +11,7 @@ use crate::command::header::said;
 use crate::command::machine::whole;
 use crate::gguf::{self, Model};
 use crate::hardware::{Host, short_name};
-use crate::ledger::{Entry, Ledger, Outcome, Run, Speed, What};
+use crate::ledger::{Entry, Ledger, Outcome, Run, Source, Speed, What};
 use crate::plan::memory::{Prepared, Request};
 use crate::plan::speed::{Sample, of_trial, predict};
 
@@ -46,11 +46,13 @@ pub(super) struct Prompt {
 }
 
 pub(super) fn of(ledger: &Ledger, host: &Host, args: &Calibrate) -> Used {
-    let (measured, foreign): (Vec<&Entry>, Vec<&Entry>) = ledger
+    let (measured, reported): (Vec<&Entry>, Vec<&Entry>) = ledger
         .entries
         .iter()
         .filter(|entry| decode(&entry.run).or(prompt(&entry.run)).is_some())
-        .partition(|entry| own(&entry.run, host));
+        .partition(|entry| entry.run.source == Source::Measured);
+    let (measured, foreign): (Vec<&Entry>, Vec<&Entry>) =
+        measured.into_iter().partition(|entry| own(&entry.run, host));
     let build = args.build.or(measured.iter().filter_map(|entry| entry.run.key.llama.build).max());
     let (mine, others): (Vec<&Entry>, Vec<&Entry>) =
         measured.into_iter().partition(|entry| entry.run.key.llama.build == build);
@@ -61,6 +63,8 @@ pub(super) fn of(ledger: &Ledger, host: &Host, args: &Calibrate) -> Used {
             notes.push(format!("{count} {runs} left out: {why}"));
         }
     };
+    // Often rounded, at a depth that nobody wrote down: the constants would take that for the machine's.
+    left_out(reported.len(), "reported, not measured");
     left_out(foreign.len(), "other GPUs than the hardware file's");
     left_out(others.len(), "another build of llama.cpp (`--build N`)");
     let mut models = Models::new(&args.models);
@@ -107,8 +111,9 @@ fn fastest(run: &Run, of: fn(&Speed) -> Option<&Spread>) -> Option<f64> {
         return None;
     }
     let shallow = |depth: Option<u64>| depth.is_none_or(|depth| depth <= SHALLOW);
-    let speeds = run.speeds.iter().filter(|speed| shallow(speed.depth));
-    speeds.filter_map(of).map(Spread::median).reduce(f64::max)
+    let speeds = run.speeds.iter().filter(|speed| shallow(speed.depth) && !speed.approximate);
+    // Relative to nothing every error is infinite.
+    speeds.filter_map(of).map(Spread::median).filter(|tps| *tps > 0.0).reduce(f64::max)
 }
 
 /// Whether it ran on these GPUs, as far as it says.
@@ -204,4 +209,26 @@ fn open(path: &Utf8Path) -> Result<Model, String> {
         gguf::open(path).map_err(|error| format!("no header in --models: {}", said(&error)))?;
     whole(&model, path)?;
     Ok(model)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+    use crate::bench::Spread;
+    use crate::ledger::{Run, Speed};
+
+    #[test]
+    fn what_is_no_speed_is_not_fitted() {
+        let of = |tps: f64, approximate| {
+            let decode = Spread::new(vec![tps]);
+            Run {
+                speeds: vec![Speed { decode, approximate, ..Speed::default() }],
+                ..Run::default()
+            }
+        };
+        assert_eq!(decode(&of(20.0, false)), Some(20.0));
+        for wrong in [of(0.0, false), of(-1.0, false), of(20.0, true)] {
+            assert_eq!(decode(&wrong), None);
+        }
+    }
 }

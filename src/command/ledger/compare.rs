@@ -4,17 +4,19 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-use super::{Failure, Row, hold, json, read};
+use super::{Failure, Row, filter, hold, json, read};
 use crate::bench::Verdict;
 use crate::cli::{Format, LedgerCompare};
 use crate::command::speeds::{self, Compared};
 use crate::ledger::{Entry, pick};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, plain};
 
 pub(super) fn run(args: &LedgerCompare, terminal: &mut Terminal) -> Result<(), Failure> {
     let ledger = read(&args.file.ledger, terminal)?;
+    let filter = filter(&args.which, None);
     let find = |name: &str| {
-        pick(&ledger, name).map_err(|error| Failure::Usage { message: error.to_string() })
+        let entries = ledger.entries.iter().filter(|entry| filter.admits(entry));
+        pick(entries, name).map_err(|error| Failure::Usage { message: error.to_string() })
     };
     let (first, second) = (find(&args.first)?, find(&args.second)?);
     let differences = first.run.key.differences(&second.run.key);
@@ -37,7 +39,7 @@ pub(super) fn run(args: &LedgerCompare, terminal: &mut Terminal) -> Result<(), F
         Format::Text => {
             writeln!(terminal.out, "A  {}\nB  {}\n", name(first), name(second))?;
             for (what, ours, theirs) in &differences {
-                writeln!(terminal.out, "{what}: {ours} -> {theirs}")?;
+                writeln!(terminal.out, "{what}: {} -> {}", plain(ours), plain(theirs))?;
             }
             if !differences.is_empty() {
                 writeln!(terminal.out)?;
@@ -46,14 +48,14 @@ pub(super) fn run(args: &LedgerCompare, terminal: &mut Terminal) -> Result<(), F
         }
     }
     match args.fail_below {
-        Some(least) => hold(&[second], least, args.depth),
+        Some(least) => hold(&[(second, Some(second))], least, args.depth, terminal),
         None => Ok(()),
     }
 }
 
 fn name(entry: &Entry) -> String {
-    let preset = entry.run.preset().unwrap_or("no preset");
-    format!("{}  {preset}, {} by {}", entry.id, entry.run.source, entry.run.by)
+    let preset = plain(entry.run.preset().unwrap_or("no preset"));
+    format!("{}  {preset}, {} by {}", entry.id, entry.run.source, plain(&entry.run.by))
 }
 
 #[derive(Serialize)]

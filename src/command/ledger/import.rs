@@ -2,13 +2,13 @@
 
 use std::io::Write as _;
 
-use super::{Failure, append, load};
+use super::{Failure, append_new};
 use camino::Utf8Path;
 
 use crate::bench::Spread;
 use crate::cli::LedgerImport;
 use crate::command::list::presets;
-use crate::command::{report, run_key};
+use crate::command::{load, report, run_key};
 use crate::ledger::{
     Answer, Gguf, Key, Ledger, Memory, Outcome, Run, Source, Speed, What, llama_bench,
 };
@@ -21,13 +21,8 @@ use crate::table::Number;
 use crate::terminal::Terminal;
 
 pub(super) fn run(args: &LedgerImport, terminal: &mut Terminal) -> Result<(), Failure> {
-    let known = match load(&args.file.ledger) {
-        Ok(text) => Ledger::parse(&text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ledger::default(),
-        Err(error) => return Err(Failure::File(error.to_string())),
-    };
     if let Some(path) = &args.llama_bench {
-        return printed(path, &known, args, terminal);
+        return printed(path, args, terminal);
     }
     let mut library = Library::new(&load);
     let mut runs = Vec::new();
@@ -40,32 +35,25 @@ pub(super) fn run(args: &LedgerImport, terminal: &mut Terminal) -> Result<(), Fa
         );
     }
     report(&library.findings, &library.sources, false, terminal)?;
-    let all = runs.len();
-    runs.retain(|run| !known.has_reported(run));
-    append(&args.file.ledger, &runs)?;
-    let (new, path) = (runs.len(), &args.file.ledger);
+    let (all, path) = (runs.len(), &args.file.ledger);
+    let new = append_new(path, &runs, Ledger::has_reported)?;
     writeln!(terminal.out, "{path}: {new} of {all} reported runs are new")?;
     Ok(())
 }
 
 /// What llama-bench printed.
-fn printed(
-    path: &Utf8Path,
-    known: &Ledger,
-    args: &LedgerImport,
-    terminal: &mut Terminal,
-) -> Result<(), Failure> {
+fn printed(path: &Utf8Path, args: &LedgerImport, terminal: &mut Terminal) -> Result<(), Failure> {
     let text = match path.as_str() {
         "-" => std::io::read_to_string(std::io::stdin()),
         _ => load(path),
     };
     let text = text.map_err(|error| Failure::File(error.to_string()))?;
-    let mut runs =
+    let runs =
         llama_bench::parse(&text).map_err(|why| Failure::Rejected(format!("{path}: {why}")))?;
-    let all = runs.len();
-    runs.retain(|run| !known.entries.iter().any(|entry| entry.run == *run));
-    append(&args.file.ledger, &runs)?;
-    writeln!(terminal.out, "{}: {} of {all} runs are new", args.file.ledger, runs.len())?;
+    let known = |ledger: &Ledger, run: &Run| ledger.entries.iter().any(|entry| entry.run == *run);
+    let (all, ledger) = (runs.len(), &args.file.ledger);
+    let new = append_new(ledger, &runs, known)?;
+    writeln!(terminal.out, "{ledger}: {new} of {all} runs are new")?;
     Ok(())
 }
 

@@ -32,6 +32,9 @@ fn row(entry: &Entry, depth: Option<u64>) -> Vec<String> {
     let outcome = match (&run.device, run.outcome) {
         (Some(device), Outcome::OutOfMemory) => format!("out of memory on {device}"),
         (None, Outcome::OutOfMemory) => "out of memory".to_owned(),
+        (_, Outcome::Ok) if run.trial.as_ref().is_some_and(|trial| trial.best) => {
+            "the best".to_owned()
+        }
         (_, other) => other.to_string(),
     };
     let speed = run.speed(depth);
@@ -49,6 +52,7 @@ fn row(entry: &Entry, depth: Option<u64>) -> Vec<String> {
         when.map_or_else(dash, |when| when.get(..16).unwrap_or(&when).replace('T', " ")),
         source,
         run.preset()
+            .or(run.url.as_deref())
             .or(run.eval.as_ref().and_then(|eval| eval.model.as_deref()))
             .map_or_else(dash, str::to_owned),
         if layers.is_empty() { dash() } else { layers.join("+") },

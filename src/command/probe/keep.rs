@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use super::Asked;
 use crate::artifact::Digest;
-use crate::command::{Failure, calibration, ledger, load, run_key};
+use crate::command::{Failure, calibration, ledger, run_key};
 use crate::gguf::{self, Model};
 use crate::hardware::Gpu;
 use crate::ledger::{
@@ -45,15 +45,13 @@ pub(in crate::command) fn keep(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let undated = |run: &Run| Run { at: None, ..run.clone() };
-    let text = load(path).unwrap_or_default();
-    let known: Vec<Run> =
-        Ledger::parse(&text).entries.iter().map(|entry| undated(&entry.run)).collect();
+    let known = |ledger: &Ledger, run: &Run| {
+        ledger.entries.iter().any(|entry| undated(&entry.run) == undated(run))
+    };
     let header = gguf::digest(about.file, &about.model.parts)
         .map_err(|error| Failure::File(error.to_string()))?;
     let runs = answered.iter().map(|answered| run(about, &header, asked, answered));
-    let new: Vec<Run> = runs.filter(|run| !known.contains(&undated(run))).collect();
-    if !new.is_empty() {
-        ledger::append(path, &new)?;
+    if ledger::append_new(path, &runs.collect::<Vec<_>>(), known)? > 0 {
         writeln!(terminal.err, "kept in {path}")?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::gather::{Gathered, Place, gather};
 use crate::cli;
-use crate::command::{Failure, ledger, load};
+use crate::command::{Failure, ledger};
 use crate::git;
 use crate::ledger::Ledger;
 use crate::report::{Changes, Side};
@@ -41,12 +41,10 @@ pub(super) fn changes(
     let then = gather(place, &files, &show, terminal)?;
     // Without a ledger of its own the runs of the old presets are told by their digests.
     let own = git::show(base, args.file.ledger.as_str()).ok();
-    let old = match (&own, load(&args.file.ledger)) {
-        (Some(text), _) => Ledger::parse(text),
-        (None, Ok(text)) => Ledger::parse(&text),
-        (None, Err(_)) => Ledger::default(),
+    let mut old = match own {
+        Some(text) => Ledger::parse(&text),
+        None => ledger::open(&args.file.ledger).unwrap_or_default(),
     };
-    let mut old = old;
     let lines: Vec<String> = then
         .reported
         .iter()

@@ -12,7 +12,7 @@ use crate::command::{Failure, report, run_key};
 use crate::hardware::short_name;
 use crate::ledger::Run;
 use crate::preset::resolve::Library;
-use crate::preset::value;
+use crate::preset::{Preset, value};
 use crate::profile::Profile;
 use crate::report::{Card, Subject};
 use crate::strategy::Strategy;
@@ -35,12 +35,6 @@ pub(super) struct Gathered {
     pub(super) reported: Vec<Run>,
 }
 
-impl Gathered {
-    pub(super) fn has_reports(&self) -> bool {
-        !self.reported.is_empty()
-    }
-}
-
 type Load<'a> = dyn Fn(&Utf8Path) -> io::Result<String> + 'a;
 
 /// Reads presets through `load`, so that those of another commit can be read, too.
@@ -60,6 +54,7 @@ pub(super) fn gather(
             .map_err(|why| Failure::Rejected(format!("{path}: `[[measured]]`: {why}")))?;
         runs.append(&mut own);
         let mut subject = subject(&strategy);
+        subject.settings = settings(&resolved.preset);
         let model = &resolved.preset.model;
         subject.quant = value(&model.quant).cloned();
         subject.all_layers = value(&model.layers).and_then(|layers| u64::try_from(*layers).ok());
@@ -77,6 +72,31 @@ pub(super) fn gather(
         order(a.label.as_deref(), &a.name).cmp(&order(b.label.as_deref(), &b.name))
     });
     Ok(Gathered { subjects, reported: runs })
+}
+
+/// Keys that a subject has in a form of its own, and those that say nothing of what runs.
+const APART: [&str; 8] = [
+    "extends",
+    "label",
+    "title",
+    "reason",
+    "model.quant",
+    "context.ctx_size",
+    "placement.layers",
+    "model.header",
+];
+
+/// What the preset says, with what it extends.
+fn settings(preset: &Preset) -> Vec<(String, String)> {
+    let mut set = Vec::new();
+    preset.each(&mut |entry| {
+        let path = entry.path();
+        let apart = APART.contains(&path.as_str()) || path.starts_with("context.cache_type_");
+        if let Some((word, _)) = entry.set.filter(|_| !apart) {
+            set.push((path, word));
+        }
+    });
+    set
 }
 
 fn subject(strategy: &Strategy) -> Subject {

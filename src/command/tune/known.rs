@@ -4,8 +4,8 @@ use camino::Utf8Path;
 
 use super::subject::Subject;
 use crate::artifact::Digest;
-use crate::command::{Failure, load};
-use crate::ledger::{HOST, Ledger, Outcome, Run, What};
+use crate::command::{Failure, ledger};
+use crate::ledger::{HOST, Outcome, Run, What};
 use crate::preset::record;
 use crate::preset::value;
 use crate::tune::{Attempt, Candidate, Figures, Observation};
@@ -16,17 +16,17 @@ pub(super) fn ledger(
     subject: &Subject,
     task: &Digest,
 ) -> Result<Vec<Attempt>, Failure> {
-    let text = match load(path) {
-        Ok(text) => text,
+    let ledger = match ledger::open(path) {
+        Ok(ledger) => ledger,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Failure::File(error.to_string())),
     };
-    let runs = Ledger::parse(&text).entries.into_iter().map(|entry| entry.run);
+    let runs = ledger.entries.into_iter().map(|entry| entry.run);
     Ok(runs.filter_map(|run| attempt(&run, subject, task)).collect())
 }
 
 fn attempt(run: &Run, subject: &Subject, task: &Digest) -> Option<Attempt> {
-    let trial = run.trial.as_ref().filter(|trial| trial.task == *task)?;
+    let trial = run.trial.as_ref().filter(|trial| trial.task == *task && !trial.best)?;
     let mut candidate = Candidate {
         layers: run.layers.clone(),
         ctx_size: run.ctx_size.filter(|_| run.what == What::Attempt)?,

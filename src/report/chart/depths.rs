@@ -20,13 +20,14 @@ const LINES: [(&str, Mark); 4] = [
 pub fn depths(ledger: &Ledger, width: f64) -> Option<Chart> {
     let all: Vec<_> = ledger.entries.iter().collect();
     let mut series: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
-    for entry in latest(&all) {
+    for entry in latest(&all, None).into_iter().filter_map(|(_, newest)| newest) {
         let speeds = entry.run.speeds.iter();
         let mut points: Vec<(f64, f64)> =
             speeds.filter_map(|s| Some((s.depth? as f64, s.decode.as_ref()?.median()))).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         if points.len() > 1 {
-            series.push((entry.run.preset().unwrap_or("a server").to_owned(), points));
+            let name = entry.run.preset().or(entry.run.url.as_deref()).unwrap_or("a server");
+            series.push((name.to_owned(), points));
         }
     }
     let from = series.len().saturating_sub(LINES.len());

@@ -32,7 +32,7 @@ pub fn trails(trails: &[Trail], width: f64) -> Option<Chart> {
 }
 
 fn total(attempt: &Attempt) -> u32 {
-    attempt.layers.iter().sum()
+    attempt.layers.iter().fold(0, |sum, count| sum.saturating_add(*count))
 }
 
 fn row(chart: &mut Chart, attempt: &Attempt, y: f64, most: u32) {
