@@ -53,6 +53,8 @@ pub(super) fn run(args: &Tune, terminal: &mut Terminal) -> Result<(), Failure> {
         }
         return dry::run(&subject, counted, state, &left_out, args.output.format, terminal);
     }
+    // Before the first of many minutes.
+    store::appendable(&args.file.ledger)?;
     let ready = ready(&args.chosen, terminal)?;
     up::model(&ready.service)?;
     block_on(tune(args, &subject, counted, &ready, terminal))?
@@ -270,7 +272,6 @@ impl Tuning<'_> {
             let result = self.bench.run(&arguments, interrupt, terminal).await?;
             let observation = record::observation(&result, &devices);
             let run = self.recorder.run(candidate, reason, args, &result, &observation);
-            ledger::append(&self.args.file.ledger, &[run])?;
             let ended = Event::Ended {
                 number,
                 candidate,
@@ -281,7 +282,9 @@ impl Tuning<'_> {
             tell(&ended, format, terminal)?;
             failed = result.err().map(|lost| lost.failure);
             step = next(state, Some(observation));
+            // First where it is looked up again: what was tried is not lost with a ledger that cannot be written.
             self.save(state)?;
+            ledger::append(&self.args.file.ledger, &[run])?;
         }
         match &step {
             Step::Spent { reason } => tell(&Event::Spent { reason }, format, terminal)?,
@@ -310,6 +313,9 @@ impl Tuning<'_> {
         let args = self.subject.args(self.counted, best);
         let done = Event::Done { best, reason, args: &args };
         tell(&done, self.args.output.format, terminal)?;
+        ledger::append_from(&self.args.file.ledger, |known| {
+            self.recorder.best(known, best, reason, args).into_iter().collect()
+        })?;
         let path = &self.subject.path;
         if self.args.write {
             write::into(self.subject, self.counted, best)?;

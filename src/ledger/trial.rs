@@ -23,6 +23,9 @@ pub struct Trial {
     /// MiB that were free on each card after the long prompt, where somebody looked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub free_mib: Vec<u64>,
+    /// Of the line that closes a tuning: it repeats the attempt that turned out best.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub best: bool,
 }
 
 #[cfg(test)]
@@ -38,6 +41,7 @@ mod tests {
             settings: [("ubatch_size".to_owned(), "512".to_owned())].into(),
             reason: "one layer more".to_owned(),
             free_mib: vec![1456, 783],
+            best: true,
         };
         let run = Run { what: What::Attempt, trial: Some(trial), ..Run::default() };
         assert_eq!(Run::parse(&run.to_string()), Ok(run));

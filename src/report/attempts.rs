@@ -44,7 +44,17 @@ pub(super) fn trails(ledger: &Ledger, subjects: &[Subject]) -> Vec<Trail> {
     let trail = |name: &str| {
         let subject = subjects.iter().find(|one| one.name == name);
         let own = tried().filter(|run| run.preset().unwrap_or_default() == name);
-        let mut attempts: Vec<Attempt> = own.map(|run| attempt(run, subject)).collect();
+        // What closes a tuning repeats one of its attempts.
+        let (closing, own): (Vec<&Run>, Vec<&Run>) =
+            own.partition(|run| run.trial.as_ref().is_some_and(|trial| trial.best));
+        let marked = |run: &Run| {
+            let mut one = attempt(run, subject);
+            if closing.iter().any(|best| repeats(best, run)) {
+                one.note = format!("the best of its tuning; {}", one.note);
+            }
+            one
+        };
+        let mut attempts: Vec<Attempt> = own.into_iter().map(marked).collect();
         if attempts.is_empty() {
             return None;
         }
@@ -61,6 +71,11 @@ pub(super) fn trails(ledger: &Ledger, subjects: &[Subject]) -> Vec<Trail> {
         Some(Trail { strategy, attempts })
     };
     names.into_iter().filter_map(trail).collect()
+}
+
+fn repeats(best: &Run, run: &Run) -> bool {
+    let told = |run: &Run| run.trial.clone().map(|trial| (trial.task, trial.settings));
+    best.layers == run.layers && best.ctx_size == run.ctx_size && told(best) == told(run)
 }
 
 /// What a person wrote; of a tuning, why it was tried and what was left on the cards.
@@ -109,9 +124,9 @@ fn attempt(run: &Run, subject: Option<&Subject>) -> Attempt {
 
 #[cfg(test)]
 mod tests {
-    use super::note;
+    use super::{note, trails};
     use crate::artifact::Digest;
-    use crate::ledger::{Run, Trial};
+    use crate::ledger::{Ledger, Run, Trial, What};
 
     #[test]
     fn a_tuning_says_why_and_what_was_left() {
@@ -120,6 +135,7 @@ mod tests {
             settings: [("ubatch_size".to_owned(), "512".to_owned())].into(),
             reason: "one layer more on CUDA1".to_owned(),
             free_mib: vec![1456, 783],
+            best: false,
         };
         let run = Run { trial: Some(trial), ..Run::default() };
         assert_eq!(
@@ -128,5 +144,25 @@ mod tests {
         );
         let said = Run { note: Some("by hand".to_owned()), ..Run::default() };
         assert_eq!(note(&said), "by hand");
+    }
+
+    #[test]
+    fn the_best_is_marked_and_no_attempt_of_its_own() {
+        let run = |layers: u32, best| {
+            let trial = Trial {
+                task: Digest::of(b"x"),
+                settings: std::collections::BTreeMap::new(),
+                reason: "why".to_owned(),
+                free_mib: Vec::new(),
+                best,
+            };
+            let what = What::Attempt;
+            let run = Run { what, layers: vec![layers], trial: Some(trial), ..Run::default() };
+            format!("{run}\n")
+        };
+        let lines = [run(8, false), run(7, false), run(7, true)];
+        let found = trails(&Ledger::parse(&lines.concat()), &[]);
+        let notes: Vec<&str> = found[0].attempts.iter().map(|one| one.note.as_str()).collect();
+        assert_eq!(notes, ["why", "the best of its tuning; why"]);
     }
 }

@@ -73,8 +73,12 @@ pub(super) fn descend(state: &State) -> Step {
                         format!("{spent}: the context goes down to {}", context(start.ctx_size))
                     })
                 });
-                let reason =
-                    reason.unwrap_or_else(|| "the most that may fit, by the estimate".to_owned());
+                let first = if task.asked {
+                    "as asked for"
+                } else {
+                    "the most that may fit, by the estimate"
+                };
+                let reason = reason.unwrap_or_else(|| first.to_owned());
                 return Step::Try { candidate, reason };
             }
             Err(spent) => last = Some(spent),

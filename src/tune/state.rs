@@ -21,6 +21,9 @@ pub struct Task {
     pub most: Vec<u32>,
     /// Where to begin at each context, the largest first: what the estimate allows, or one step beyond.
     pub starts: Vec<Start>,
+    /// Whether a person said where to begin, and no estimate.
+    #[serde(default)]
+    pub asked: bool,
     /// What else to try.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Dimension>,

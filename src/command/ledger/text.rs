@@ -32,6 +32,9 @@ fn row(entry: &Entry, depth: Option<u64>) -> Vec<String> {
     let outcome = match (&run.device, run.outcome) {
         (Some(device), Outcome::OutOfMemory) => format!("out of memory on {device}"),
         (None, Outcome::OutOfMemory) => "out of memory".to_owned(),
+        (_, Outcome::Ok) if run.trial.as_ref().is_some_and(|trial| trial.best) => {
+            "the best".to_owned()
+        }
         (_, other) => other.to_string(),
     };
     let speed = run.speed(depth);

@@ -26,7 +26,7 @@ pub(super) fn ledger(
 }
 
 fn attempt(run: &Run, subject: &Subject, task: &Digest) -> Option<Attempt> {
-    let trial = run.trial.as_ref().filter(|trial| trial.task == *task)?;
+    let trial = run.trial.as_ref().filter(|trial| trial.task == *task && !trial.best)?;
     let mut candidate = Candidate {
         layers: run.layers.clone(),
         ctx_size: run.ctx_size.filter(|_| run.what == What::Attempt)?,

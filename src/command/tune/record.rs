@@ -6,7 +6,9 @@ use crate::artifact::Digest;
 use crate::bench::Spread;
 use crate::command::{Failure, run_key};
 use crate::gguf;
-use crate::ledger::{Gguf, HOST, Key, Llama, Memory, Outcome, Run, Source, Speed, Trial, What};
+use crate::ledger::{
+    Gguf, HOST, Key, Ledger, Llama, Memory, Outcome, Run, Source, Speed, Trial, What,
+};
 use crate::log::failure::Failure as Ended;
 use crate::plan::service::Service;
 use crate::tune::{Candidate, Figures, Observation};
@@ -76,11 +78,6 @@ impl Recorder<'_> {
         result: &Result<Went, Lost>,
         observation: &Observation,
     ) -> Run {
-        let strategy = &self.subject.strategy;
-        let gpus = strategy.host.iter().flat_map(|host| &host.gpus);
-        let mut settings: std::collections::BTreeMap<String, String> =
-            self.subject.bases().into_iter().map(|(key, base)| (key.to_owned(), base)).collect();
-        settings.extend(candidate.settings.clone());
         let (outcome, device, free_mib) = match observation {
             Observation::Good(figures) => (Outcome::Ok, None, figures.free_mib.clone()),
             Observation::OutOfMemory { device } => {
@@ -91,22 +88,12 @@ impl Recorder<'_> {
         };
         let went = result.as_ref().ok();
         let spread = |tps: f64| speed(tps).and_then(|tps| Spread::new(vec![tps]));
+        let plan = self.plan(candidate, reason, args, free_mib);
         Run {
-            at: Some(run_key::now()),
-            source: Source::Measured,
-            by: format!("composegen {}", env!("CARGO_PKG_VERSION")),
-            what: What::Attempt,
             key: Key {
-                preset: Some(run_key::preset(strategy)),
                 llama: went.and_then(|went| went.build.as_deref()).map(llama).unwrap_or_default(),
-                image: self.image.clone(),
-                gguf: self.gguf.clone(),
-                devices: gpus.map(|gpu| gpu.name.clone()).collect(),
-                driver: self.driver.clone(),
+                ..plan.key.clone()
             },
-            args,
-            layers: candidate.layers.clone(),
-            ctx_size: Some(candidate.ctx_size),
             outcome,
             device,
             speeds: went
@@ -126,13 +113,77 @@ impl Recorder<'_> {
                     .collect(),
                 ..Memory::default()
             },
+            note: result.as_ref().err().map(Lost::sentence),
+            ..plan
+        }
+    }
+
+    /// What closes the tuning: the attempt again that turned out best, marked as that. `None` where the ledger says so
+    /// already.
+    pub(super) fn best(
+        &self,
+        ledger: &Ledger,
+        candidate: &Candidate,
+        reason: &str,
+        args: Vec<String>,
+    ) -> Option<Run> {
+        let plan = self.plan(candidate, reason, args, Vec::new());
+        let trial = |run: &Run| run.trial.clone().filter(|trial| trial.task == self.task);
+        let same = |run: &Run| {
+            let settings = plan.trial.as_ref().map(|trial| &trial.settings);
+            run.layers == plan.layers
+                && run.ctx_size == plan.ctx_size
+                && trial(run).as_ref().map(|trial| &trial.settings) == settings
+        };
+        let mut runs = ledger.entries.iter().rev().map(|entry| &entry.run);
+        let marked = |run: &&Run| trial(run).is_some_and(|trial| trial.best);
+        if runs.clone().find(marked).is_some_and(same) {
+            return None;
+        }
+        // Where another ledger has the attempt, the plan alone.
+        let tried = runs.find(|run| run.outcome == Outcome::Ok && same(run)).cloned();
+        let free_mib = tried.as_ref().and_then(trial).map(|trial| trial.free_mib);
+        let own = plan.trial.clone()?;
+        let trial = Trial { best: true, free_mib: free_mib.unwrap_or_default(), ..own };
+        Some(Run { at: plan.at, trial: Some(trial), ..tried.unwrap_or(plan) })
+    }
+
+    /// What is known of a candidate before it runs.
+    fn plan(
+        &self,
+        candidate: &Candidate,
+        reason: &str,
+        args: Vec<String>,
+        free_mib: Vec<u64>,
+    ) -> Run {
+        let strategy = &self.subject.strategy;
+        let gpus = strategy.host.iter().flat_map(|host| &host.gpus);
+        let mut settings: std::collections::BTreeMap<String, String> =
+            self.subject.bases().into_iter().map(|(key, base)| (key.to_owned(), base)).collect();
+        settings.extend(candidate.settings.clone());
+        Run {
+            at: Some(run_key::now()),
+            source: Source::Measured,
+            by: format!("composegen {}", env!("CARGO_PKG_VERSION")),
+            what: What::Attempt,
+            key: Key {
+                preset: Some(run_key::preset(strategy)),
+                llama: Llama::default(),
+                image: self.image.clone(),
+                gguf: self.gguf.clone(),
+                devices: gpus.map(|gpu| gpu.name.clone()).collect(),
+                driver: self.driver.clone(),
+            },
+            args,
+            layers: candidate.layers.clone(),
+            ctx_size: Some(candidate.ctx_size),
             trial: Some(Trial {
                 task: self.task.clone(),
                 settings,
                 reason: reason.to_owned(),
                 free_mib,
+                best: false,
             }),
-            note: result.as_ref().err().map(Lost::sentence),
             ..Run::default()
         }
     }

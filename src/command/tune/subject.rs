@@ -95,6 +95,13 @@ impl Subject {
         };
         let margin = match args.margin.as_slice() {
             [] => own.margin,
+            [_, _, ..] if args.margin.len() != gpus.len() => {
+                return Err(usage(format!(
+                    "`--margin` has {} numbers, and there are {} cards\nhelp: give one for all cards, or one for each",
+                    args.margin.len(),
+                    gpus.len()
+                )));
+            }
             given => given.iter().map(|mib| Bytes::from_mib(*mib)).collect(),
         };
         let also = also::dimensions(&args.also, &strategy)?;
@@ -151,6 +158,21 @@ impl Subject {
         key: String,
     ) -> Result<(Task, Vec<LeftOut>), Failure> {
         let own = self.ctx_size()?;
+        if let Some(above) = args.contexts.iter().find(|tokens| **tokens > own) {
+            return Err(Failure::Usage {
+                message: format!(
+                    "`--contexts` goes down from the preset's {own} tokens, and {above} is more\nhelp: set `ctx_size` in \
+                     `{}` to begin there",
+                    self.path
+                ),
+            });
+        }
+        if counted.is_none() && !args.layers.is_empty() {
+            return Err(Failure::Usage {
+                message: "`--layers` says what each card begins with, and there is no card"
+                    .to_owned(),
+            });
+        }
         let mut contexts = vec![own];
         if args.contexts.is_empty() {
             contexts.extend(CONTEXTS.iter().filter(|tokens| **tokens < own));
@@ -164,6 +186,7 @@ impl Subject {
             layer_mib: counted.map_or(1, Counted::layer_mib),
             most: counted.map(Counted::most).unwrap_or_default(),
             starts: Vec::new(),
+            asked: !args.layers.is_empty(),
             also: self.also.clone(),
         };
         let mut left_out = Vec::new();
@@ -207,6 +230,19 @@ impl Subject {
                         args.layers.len(),
                         counted.devices.join(", ")
                     ),
+                });
+            }
+            let most = counted.most();
+            let each = args.layers.iter().zip(&most).zip(&counted.devices);
+            if let Some(((count, most), name)) = { each }.find(|((count, most), _)| count > most) {
+                return Err(Failure::Usage {
+                    message: format!("`--layers` gives {name} {count}, and it can have {most}"),
+                });
+            }
+            let (total, blocks) = (args.layers.iter().sum::<u32>(), counted.blocks());
+            if total > blocks {
+                return Err(Failure::Usage {
+                    message: format!("`--layers` are {total} in all, and the model has {blocks}"),
                 });
             }
             return Ok(Some(args.layers.clone()));

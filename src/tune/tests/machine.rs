@@ -91,6 +91,7 @@ impl Machine {
             starts: starts
                 .map(|(ctx_size, layers)| Start { ctx_size: *ctx_size, layers: layers.clone() })
                 .collect(),
+            asked: false,
             also: Vec::new(),
         }
     }

@@ -16,6 +16,7 @@ fn task(layer_mib: u64, starts: &[(u64, [u32; 2])]) -> Task {
         layer_mib,
         most: Vec::new(),
         starts: starts.iter().map(start).collect(),
+        asked: false,
         also: Vec::new(),
     }
 }
