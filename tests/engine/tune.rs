@@ -35,14 +35,14 @@ fn tune(strategy: &Strategy<'_>, more: &[&str]) -> Said {
 }
 
 /// The attempts, and the lines that close a tuning.
-fn lines(strategy: &Strategy<'_>) -> (Vec<Value>, Vec<Value>) {
+fn written(strategy: &Strategy<'_>) -> (Vec<Value>, Vec<Value>) {
     let text = fs_err::read_to_string(strategy.path().join("ledger.jsonl")).unwrap();
     let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     all.partition(|line| at(line, "/trial/best").is_null())
 }
 
 fn ledger(strategy: &Strategy<'_>) -> Vec<Value> {
-    lines(strategy).0
+    written(strategy).0
 }
 
 fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
@@ -77,7 +77,7 @@ fn down_to_what_fits(engine: &Engine) {
     assert!(at(went, "/speeds/0/decode/0").as_f64().unwrap() > 0.0, "{went}");
     assert_eq!(at(went, "/key/llama/build"), &11434);
     assert_eq!(at(lost, "/trial/task"), at(went, "/trial/task"));
-    let closing = lines(&strategy).1;
+    let closing = written(&strategy).1;
     let [best] = closing.as_slice() else { panic!("{closing:?}") };
     assert_eq!((at(best, "/ctx_size"), at(best, "/speeds")), (&1024.into(), at(went, "/speeds")));
 
@@ -87,7 +87,7 @@ fn down_to_what_fits(engine: &Engine) {
     let said = tune(&strategy, &["--contexts", "1K", "--write"])
         .ends(0, "server on the CPU; 2 attempts are known");
     assert!(!said.out.contains("  1  "), "{said}");
-    let (attempts, closing) = lines(&strategy);
+    let (attempts, closing) = written(&strategy);
     assert_eq!((attempts.len(), closing.len()), (2, 1), "what is said is not said again");
     let preset = fs_err::read_to_string(strategy.path().join("server.toml")).unwrap();
     assert!(preset.contains("ctx_size = 1024 # tokens\n"), "{preset}");
