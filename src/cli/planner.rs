@@ -91,7 +91,7 @@ pub struct Machine {
     #[arg(long, value_name = "GPU")]
     pub gpu: Vec<String>,
     /// System memory beside the GPUs: `TOTAL[:GB/S]`, in MiB
-    #[arg(long, value_name = "RAM", requires = "gpu")]
+    #[arg(long, value_name = "RAM", requires = "gpu", conflicts_with_all = ["hardware", "cluster"])]
     pub ram: Option<String>,
 }
 
