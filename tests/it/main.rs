@@ -46,3 +46,4 @@ mod tls;
 mod tools;
 #[cfg(feature = "engine")]
 mod tune;
+mod written;
