@@ -1,9 +1,11 @@
-//! Any bytes, as one file of a model: read, joined, turned into a model, reported. Nothing may panic or grow.
+//! Any bytes, as one file of a model: read, joined, turned into a model, reported, estimated. Nothing may panic or grow.
 #![no_main]
 
 use std::io::Cursor;
 
 use composegen::gguf::{Model, inspect, join, read};
+use composegen::hardware::known;
+use composegen::plan::memory::{Request, estimate};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -12,4 +14,8 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     assert!(!inspect(&model).to_string().is_empty());
+    if let Ok(card) = known("RTX 4090") {
+        // An error is an answer.
+        let _ = estimate(&model, &[card.gpu()], &Request::default());
+    }
 });

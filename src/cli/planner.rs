@@ -33,10 +33,10 @@ pub struct Plan {
     /// Slots [default: llama-server's choice, four that share a cache]
     #[arg(long, value_name = "N")]
     pub parallel: Option<u64>,
-    /// MiB to leave free, one for all devices or one for each [default: the preset's, else 1024]
+    /// MiB to leave free on each device: one number for all of them, or several in device order [default: the preset's, else 1024]
     #[arg(long, value_delimiter = ',', value_name = "MIB")]
     pub margin: Vec<u64>,
-    /// MiB to keep free on each device on top, for other programs
+    /// MiB to keep free on each device on top, for other programs: one number for all of them, or several
     #[arg(long, value_delimiter = ',', value_name = "MIB")]
     pub reserve: Vec<u64>,
     /// Layers whose experts are on each device, `auto` where it is to be found
@@ -48,7 +48,7 @@ pub struct Plan {
     /// What may be moved [default: the preset's, else tensor]
     #[arg(long, value_name = "WHAT")]
     pub granularity: Option<Granularity>,
-    /// Put the placement into the preset
+    /// Put the placement into the preset, which has to say what it was planned for
     #[arg(long, requires = "preset")]
     pub write: bool,
     /// Do not plan alternatives
@@ -91,7 +91,7 @@ pub struct Machine {
     #[arg(long, value_name = "GPU")]
     pub gpu: Vec<String>,
     /// System memory beside the GPUs: `TOTAL[:GB/S]`, in MiB
-    #[arg(long, value_name = "RAM", requires = "gpu")]
+    #[arg(long, value_name = "RAM", requires = "gpu", conflicts_with_all = ["hardware", "cluster"])]
     pub ram: Option<String>,
 }
 

@@ -99,7 +99,7 @@ pub(super) fn computed(ours: &Estimate, device: &str) -> Option<Buffers> {
 }
 
 /// Flags that add memory and are not part of what is computed.
-const BESIDE: &[&str] =
+pub(super) const BESIDE: &[&str] =
     &["--mmproj", "--lora", "--lora-scaled", "--spec-draft-model", "--control-vector"];
 
 /// What decides the memory of an argv, however it is spelled.

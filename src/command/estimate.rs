@@ -2,12 +2,14 @@
 
 use std::io::{Error, Write as _};
 
+use camino::Utf8Path;
 use serde::Serialize;
 
 use super::Failure;
-use super::calibration::{self, Probed};
+use super::calibration::{self, BESIDE, Probed};
 use super::machine::{Workers, host, model, needed, profile};
 use crate::cli::{self, Format};
+use crate::flags::{self, Given, SplitError};
 use crate::hardware::Host;
 use crate::plan::memory::{Estimate, Request, estimate, fits};
 use crate::terminal::{Align, Terminal, table};
@@ -16,18 +18,24 @@ use crate::units::Bytes;
 pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), Failure> {
     let usage = |message: String| Failure::Usage { message };
     let model = model(&args.model)?;
-    let workers = Workers { endpoints: said(&args.flags), ..Workers::default() };
+    let flags = llama_server(&args.flags);
+    let given = flags::split(flags).map_err(|errors| refused(&errors))?;
+    let workers = Workers { endpoints: said(&given), ..Workers::default() };
     let host = needed(host(&args.machine, &workers, terminal)?)?;
-    let mut request = Request::from_args(&args.flags).map_err(|error| usage(error.to_string()))?;
+    let mut request = Request::from_args(flags).map_err(|error| usage(error.to_string()))?;
     request.profile = profile(&args.buffers)?;
     let found = estimate(&model, &host.gpus, &request).map_err(|error| usage(error.to_string()))?;
+    for given in given.iter().filter(|given| BESIDE.contains(&given.flag.long)) {
+        let flag = given.flag.long;
+        writeln!(terminal.err, "warning: what `{flag}` loads is not counted, it comes on top")?;
+    }
     let fits = fits(&found.rooms());
     let memory = SystemMemory::new(&found, &host, &request);
     let subject = calibration::Subject {
         file: &args.model,
         model: &model,
         gpus: &host.gpus,
-        words: &args.flags,
+        words: flags,
         image: None,
     };
     let probed = calibration::find(&args.file.ledger, &subject, &found)?;
@@ -68,10 +76,26 @@ pub(super) fn run(args: &cli::Estimate, terminal: &mut Terminal) -> Result<(), F
     Ok(())
 }
 
+/// A command as people paste it begins with the program's name.
+fn llama_server(words: &[String]) -> &[String] {
+    match words.split_first() {
+        Some((first, rest)) if Utf8Path::new(first).file_name() == Some("llama-server") => rest,
+        _ => words,
+    }
+}
+
+fn refused(errors: &[SplitError]) -> Failure {
+    let say = |error: &SplitError| match error.help() {
+        Some(help) => format!("{error}: {help}"),
+        None => error.to_string(),
+    };
+    Failure::Usage { message: errors.iter().map(say).collect::<Vec<_>>().join("\n") }
+}
+
 /// The workers that the flags name.
-fn said(flags: &[String]) -> Option<Vec<String>> {
-    let at = flags.iter().rposition(|flag| flag == "--rpc")?;
-    Some(flags.get(at + 1)?.split(',').map(str::to_owned).collect())
+fn said(given: &[Given<'_>]) -> Option<Vec<String>> {
+    let last = given.iter().rfind(|given| given.flag.long == "--rpc")?;
+    Some(last.value().split(',').map(str::to_owned).collect())
 }
 
 #[derive(Serialize)]

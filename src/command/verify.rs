@@ -14,8 +14,22 @@ use crate::units::Bytes;
 pub(super) fn run(args: &Verify, terminal: &mut Terminal) -> Result<(), Failure> {
     let strategy = checked(&args.preset, None, terminal)?.strategy;
     let model = model(&args.model)?;
-    let Some(word) = strategy.word("--override-tensor") else {
-        writeln!(terminal.out, "the preset has no overrides")?;
+    let word = strategy.word("--override-tensor").filter(|word| !word.is_empty());
+    let Some(word) = word else {
+        let others: Vec<String> = ["--cpu-moe", "--n-cpu-moe", "--n-cpu-ffn"]
+            .into_iter()
+            .filter(|flag| strategy.word(flag).is_some())
+            .map(|flag| format!("`{flag}`"))
+            .collect();
+        if others.is_empty() {
+            writeln!(terminal.out, "the preset has no overrides")?;
+        } else {
+            writeln!(
+                terminal.out,
+                "the preset has no rules of its own; {} stands for rules that llama.cpp makes itself",
+                others.join(", ")
+            )?;
+        }
         return Ok(());
     };
     let rejected = |text: String| Failure::Rejected(text);

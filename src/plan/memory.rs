@@ -15,11 +15,13 @@ mod graph;
 mod host;
 mod keys;
 mod kinds;
+mod plausible;
 mod prepared;
 mod repeat;
 mod request;
 mod rig;
 mod room;
+mod rule;
 mod schedule;
 mod settle;
 mod setup;
@@ -27,10 +29,9 @@ mod weights;
 
 pub use host::HostMemory;
 pub use prepared::{Prepared, Spot, Trial, Usage};
-pub use request::{
-    FlashAttention, GpuLayers, LoadMode, Override, Request, RequestError, SplitMode,
-};
+pub use request::{FlashAttention, GpuLayers, LoadMode, Request, RequestError, SplitMode};
 pub use room::{Room, fits};
+pub use rule::Override;
 
 use serde::Serialize;
 
@@ -74,6 +75,14 @@ pub enum EstimateError {
     Unused { target: String, tensor: String },
     #[error("the file lacks tensors that {architecture} needs")]
     Tensors { architecture: String },
+    #[error("the memory that {architecture} takes cannot be computed: {cause}")]
+    Unknown { architecture: String, cause: String },
+    #[error("the file says {value} for {what}, which no model has")]
+    Size { what: String, value: u64 },
+    #[error("there is no device {name:?}: `-dev` can name {known}")]
+    Device { name: String, known: String },
+    #[error("there is no GPU {index} among the {count} in use for `-sm none`: `-mg` counts from 0")]
+    MainGpu { index: u32, count: usize },
     #[error("a batch of {batch} tokens is smaller than the {slots} slots: llama.cpp aborts")]
     Batch { batch: u64, slots: u64 },
     #[error("{slots} slots: llama.cpp takes 1 to {MOST_SLOTS}")]

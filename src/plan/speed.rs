@@ -178,7 +178,7 @@ fn micros(us: f64) -> f64 {
 
 /// Both speeds.
 pub fn predict(rates: &Rates, traffic: &Traffic, request: &Request, assumed: bool) -> Prediction {
-    let tokens = request.ubatch_size.max(1) as f64;
+    let tokens = request.batch() as f64;
     Prediction {
         decode_tps: 1.0 / seconds(rates, traffic),
         prompt_tps: tokens / batch(rates, traffic, request, tokens).max(f64::MIN_POSITIVE),

@@ -9,8 +9,10 @@ use fs_err as fs;
 use super::StoreError;
 
 /// Writes a file beside which nothing else changes. Without `replace` one that is there is an error of the kind
-/// `AlreadyExists`, also where it appeared a moment ago.
+/// `AlreadyExists`, also where it appeared a moment ago. A link stays one: what it points to is replaced.
 pub fn single(path: &Utf8Path, text: &str, replace: bool) -> Result<(), StoreError> {
+    let target = if replace && path.is_symlink() { path.canonicalize_utf8().ok() } else { None };
+    let path = target.as_deref().unwrap_or(path);
     let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
     let parent = parent.unwrap_or(Utf8Path::new("."));
     if path.is_dir() {
@@ -60,5 +62,22 @@ mod tests {
         assert_eq!(mode & 0o111, 0);
         assert_eq!(fs_err::read_dir(dir.join("new")).unwrap().count(), 1, "nothing is left over");
         assert!(single(dir, "x", true).is_err());
+    }
+
+    #[test]
+    fn a_link_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let (link, target) = (dir.join("link.toml"), dir.join("there/a.toml"));
+        single(&target, "one", false).unwrap();
+        std::os::unix::fs::symlink("there/a.toml", &link).unwrap();
+        single(&link, "two", true).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs_err::read_to_string(&target).unwrap(), "two");
+        assert!(single(&link, "three", false).is_err());
+        // One that points nowhere has nothing to replace.
+        fs_err::remove_file(&target).unwrap();
+        single(&link, "four", true).unwrap();
+        assert_eq!(fs_err::read_to_string(&link).unwrap(), "four");
     }
 }

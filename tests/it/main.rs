@@ -23,6 +23,7 @@ mod client;
 mod cluster;
 mod dialects;
 mod entrypoint;
+mod estimate;
 #[cfg(feature = "eval")]
 mod eval;
 mod examples;
@@ -45,3 +46,4 @@ mod tls;
 mod tools;
 #[cfg(feature = "engine")]
 mod tune;
+mod written;

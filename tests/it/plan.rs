@@ -288,96 +288,83 @@ fn what_it_prints_is_reviewed() {
     }
 }
 
+/// Standard output and error of a run that ends with this code.
+fn said(args: &[&str], code: i32) -> (String, String) {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(code), "{}", transcript(&output));
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
+}
+
+/// One number counts for all devices, on the devices as in the alternatives; one too many is an error.
 #[test]
-fn writes_into_the_preset_and_keeps_its_comments() {
+fn margins_and_reserves_are_per_device() {
+    let ud6 = header(UD6);
+    let plan = ["plan", "ud-q6", "--model", ud6.as_str()];
+    let (out, _) = said(&[&plan[..], &["--only", "--reserve", "500"]].concat(), 0);
+    assert_eq!(out.matches("margin 1524,").count(), 2, "{out}");
+    let json = |words: &[&str]| -> serde_json::Value {
+        let (out, _) = said(&[&plan[..], words, &["--format", "json"]].concat(), 0);
+        serde_json::from_str(&out).unwrap()
+    };
+    let reserved = json(&["--reserve", "500"]);
+    let others = reserved["alternatives"].as_array().unwrap().clone();
+    let smaller = others.into_iter().find(|other| other["change"] == "margin 512 MiB").unwrap();
+    let same = json(&["--only", "--margin", "1012"]);
+    let rows = same["devices"].as_array().unwrap();
+    let left = rows
+        .iter()
+        .filter(|row| row["free_mib"].is_number())
+        .map(|row| row["free_mib"].as_f64().unwrap() - row["total_mib"].as_f64().unwrap() - 1012.0);
+    let left: Vec<f64> = left.collect();
+    let listed = smaller["left_mib"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap());
+    assert!(left.iter().zip(listed).all(|(a, b)| (a - b).abs() < 1.0), "{left:?} {smaller}");
+    for flag in ["--margin", "--reserve"] {
+        let (_, err) = said(&[&plan[..], &[flag, "1,2,3"]].concat(), 2);
+        assert!(err.contains(&format!("`{flag}` has 3 numbers, the machine has 2 GPUs")), "{err}");
+    }
+}
+
+/// The words are those of the plan: what the preset says of memory is among them.
+#[test]
+fn words_say_what_was_planned() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mine.toml");
-    let text = "# mine\n[model]\nfile = \"m.gguf\" # the model\n\n[placement]\nlayers = [13, 6]\nfit = \"off\" # no\n";
-    std::fs::write(&path, text).unwrap();
-    let ud6 = header(UD6);
-    let output = Command::new(env!("CARGO_BIN_EXE_composegen"))
-        .args(["plan", path.to_str().unwrap(), "--model", ud6.as_str(), "--write", "--only"])
-        .args([
-            "--gpu",
-            "24564:23671:8.9",
-            "--gpu",
-            "16303:12761:12.0",
-            "--ctx-size",
-            "65536",
-            "--parallel",
-            "1",
-        ])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", transcript(&output));
-    let written = std::fs::read_to_string(&path).unwrap();
-    for kept in [
-        "# mine\n",
-        "file = \"m.gguf\" # the model",
-        "fit = \"off\" # no",
-        "n_gpu_layers = \"all\"",
-    ] {
-        assert!(written.contains(kept), "{written}");
+    let text = |placement: &str| {
+        format!(
+            "[model]\nfile = \"m.gguf\"\n[context]\nctx_checkpoints = 4\ncache_ram = 0\n[batching]\nthreads = 6\n\
+             [placement]\n{placement}\n"
+        )
+    };
+    std::fs::write(&path, text("load_mode = \"none\"")).unwrap();
+    let dense = header("gemma3-27b.gguf");
+    let plan =
+        ["plan", path.to_str().unwrap(), "--model", dense.as_str(), "--gpu", "RTX 4090", "--only"];
+    let (out, _) = said(&plan, 0);
+    for words in [" -lm none", " -t 6", " -cram 0", " -ctxcp 4"] {
+        assert!(out.contains(words), "{words}\n{out}");
     }
-    assert!(!written.contains("layers = [13"), "{written}");
-    assert!(written.contains("_(ch|)exps=CPU"), "{written}");
-    let shown = Command::new(env!("CARGO_BIN_EXE_composegen"))
-        .args(["verify", path.to_str().unwrap(), "--model", ud6.as_str()])
-        .output()
-        .unwrap();
-    assert!(shown.status.success(), "{}", transcript(&shown));
+    // Which GPU is the main one is nothing that layers could be planned for.
+    std::fs::write(&path, text("split_mode = \"none\"\nmain_gpu = 1")).unwrap();
+    let (_, err) = said(&plan, 2);
+    assert!(err.contains("`split_mode = \"none\"` does not: use"), "{err}");
 }
 
 #[test]
-fn what_llama_server_aborts_on_is_refused() {
-    let refused = |flags: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_composegen"))
-            .args(["estimate", header("gemma3-27b.gguf").as_str(), "--gpu", "RTX 3090", "--"])
-            .args(flags.split_whitespace())
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(2), "{flags}");
-        String::from_utf8(output.stderr).unwrap()
-    };
-    assert!(refused("-b 15 -np 16").contains("a batch of 15 tokens is smaller than the 16 slots"));
-    assert!(refused("-b 3").contains("smaller than the 4 slots"));
-    assert!(refused("-np 300").contains("300 slots: llama.cpp takes 1 to 256"));
-    assert!(refused("-np 0").contains("-np does not take \"0\""));
-    let plan = |words: &[&str]| {
-        let model = header("qwen3moe-30b.gguf");
-        let machine = ["plan", "--only", "--gpu", "RTX 3090", "--model", model.as_str()];
-        let output = run(&[&machine[..], words].concat());
-        assert_eq!(output.status.code(), Some(2), "{words:?}");
-        String::from_utf8(output.stderr).unwrap()
-    };
-    assert!(
-        plan(&["--layers", "49"]).contains("asks for 49 layers with experts, the model has 48")
-    );
-    assert!(plan(&["--layers", "1,1"]).contains("has 2 numbers, the machine has 1 GPUs"));
-    assert!(plan(&["--parallel", "0"]).contains("one slot or more"));
-    // A number that no model has layers for costs neither time nor memory.
-    let rules = request("--n-cpu-moe 4000000000").overrides;
-    assert_eq!(rules.len(), 512);
-}
-
-/// What a file claims decides neither how large a graph gets nor how long that takes.
-#[test]
-fn a_claim_of_many_experts_is_no_work() {
-    let mut model = model("qwen3moe-30b.gguf");
-    let file = std::fs::read(header("qwen3moe-30b.gguf")).unwrap();
-    let key = b"qwen3moe.expert_used_count";
-    let at = file.windows(key.len()).position(|bytes| bytes == key).unwrap() + key.len() + 4;
-    let folder = tempfile::tempdir().unwrap();
-    let path = Utf8PathBuf::from_path_buf(folder.path().join("hostile.gguf")).unwrap();
-    let hostile = [&file[..at], &u32::MAX.to_le_bytes(), &file[at + 4..]].concat();
-    std::fs::write(&path, hostile).unwrap();
-    let claimed = gguf::open(&path).unwrap();
-    let gpus = [gpu(24576, 24000, 936.0)];
-    let bytes = |model: &Model| {
-        let found = estimate(model, &gpus, &request("-c 4096 -ub 64")).unwrap();
-        found.devices[0].total()
-    };
-    assert!(bytes(&claimed) > bytes(&model));
-    model.tensors.truncate(1);
-    assert!(estimate(&model, &gpus, &request("-c 4096")).is_err(), "tensors are missing");
+fn no_advice_that_nothing_can_follow() {
+    let oss = header("gpt-oss-20b.gguf");
+    let two = ["--gpu", "RTX 4090", "--gpu", "RTX 3090", "-c", "8192"];
+    let (out, _) = said(&[&["plan", "--model", oss.as_str()][..], &two].concat(), 0);
+    assert!(out.contains("one layer less on CUDA0") && !out.contains("one layer more"), "{out}");
+    let ud6 = header(UD6);
+    let cluster = ["--cluster", "presets/clusters/two-small.toml", "-c", "65536"];
+    let (out, _) =
+        said(&[&["plan", "--model", ud6.as_str(), "--parallel", "1"][..], &cluster].concat(), 0);
+    assert!(out.contains("the machines cannot hold the model together"), "{out}");
+    assert!(!out.contains("this host alone cannot"), "{out}");
+    let gemma = header("gemma3-27b.gguf");
+    let idle = ["--cluster", "presets/clusters/desk-and-server.toml", "-c", "4096"];
+    let (out, _) = said(&[&["plan", "--model", gemma.as_str()][..], &idle].concat(), 0);
+    let empty = out.contains("nothing is placed on");
+    assert!(!empty || !out.contains("hint: RPC0"), "{out}");
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Case, type_name};
 use crate::gguf::DType;
-use crate::plan::memory::{LoadMode, Request};
+use crate::plan::memory::{LoadMode, Request, devices};
 use crate::plan::placement::{Granularity, Placement, Task, place};
 use crate::units::Bytes;
 
@@ -68,14 +68,20 @@ pub(super) fn all(case: &Case, placement: &Placement) -> Vec<Alternative> {
     let base = &case.request;
     let moved = residents(placement);
     let has_experts = placement.experts > Bytes::ZERO;
+    let with_experts = case.layers_with_experts() as u64;
     for (i, count) in moved.iter().enumerate().filter(|_| has_experts) {
         for (more, other) in
             [("one layer less", count.checked_sub(1)), ("one layer more", Some(count + 1))]
         {
-            let Some(other) = other.filter(|n| *n <= case.model.trunk()) else { continue };
+            let Some(other) = other else { continue };
             let mut layers: Vec<Option<u32>> = moved.iter().copied().map(Some).collect();
             if let Some(slot) = layers.get_mut(i) {
                 *slot = Some(other);
+            }
+            // Of layers that are not there none can be moved.
+            let asked: u64 = layers.iter().flatten().copied().map(u64::from).sum();
+            if asked > with_experts {
+                continue;
             }
             let task = Task {
                 layers: &layers,
@@ -115,7 +121,9 @@ pub(super) fn all(case: &Case, placement: &Placement) -> Vec<Alternative> {
         with("load mode none".to_owned(), &request);
     }
     for mib in MARGINS {
-        let margin = vec![Bytes::from_mib(mib); case.host.gpus.len()];
+        let reserve = |i: usize| case.reserve.get(i).copied().unwrap_or(Bytes::ZERO);
+        let count = case.host.gpus.len();
+        let margin: Vec<Bytes> = (0..count).map(|i| Bytes::from_mib(mib) + reserve(i)).collect();
         if margin != case.margin {
             found.extend(planned(format!("margin {mib} MiB"), &case.task(base, &margin)));
         }
@@ -170,7 +178,14 @@ pub(super) fn advice(case: &Case, placement: &Placement, others: &[Alternative])
     }
     if placement.experts_placed < placement.experts {
         let layer = placement.experts.mib() / f64::from(case.model.trunk().max(1));
+        let used = devices::used(&case.host.gpus, &case.request);
         for (i, left) in left.iter().enumerate().filter(|(_, left)| **left > layer) {
+            let gpu = used.get(i).and_then(|at| case.host.gpus.get(*at));
+            let empty = placement.slices.get(i).is_none_or(|slice| slice.count == 0);
+            // The notes say why nothing is there.
+            if empty && gpu.is_some_and(|gpu| gpu.remote.is_some()) {
+                continue;
+            }
             advice.push(format!(
                 "{} has {left:.0} MiB left over: add layers (one takes {layer:.0} MiB)",
                 device(i)

@@ -1,9 +1,9 @@
 //! Puts the best plan into the preset's file, and leaves everything else in it as it was.
 
-use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{Array, DocumentMut, Item, TableLike, value};
 
 use super::subject::Subject;
-use crate::command::plan::{Words, place_words, put};
+use crate::command::plan::{Words, place_words, put, table};
 use crate::command::{Failure, load};
 use crate::plan::counted::{Counted, Way};
 use crate::preset::value as of;
@@ -98,15 +98,6 @@ fn placement(
             }
         }
     }
-}
-
-/// A table of the preset. `placement = "auto"` is one in a word, which a plan takes the place of.
-fn table<'a>(document: &'a mut DocumentMut, name: &str) -> Result<&'a mut dyn TableLike, String> {
-    let item = document.entry(name).or_insert_with(|| Item::Table(Table::new()));
-    if item.is_str() {
-        *item = Item::Table(Table::new());
-    }
-    item.as_table_like_mut().ok_or_else(|| format!("`{name}` is no table"))
 }
 
 fn number(tokens: u64) -> Item {

@@ -7,6 +7,9 @@ struct Hole {
     size: u64,
 }
 
+/// Where the open hole ends.
+const END: u64 = u64::MAX / 2;
+
 /// One backend's compute buffer.
 #[derive(Clone, Debug)]
 pub(super) struct Arena {
@@ -18,7 +21,7 @@ pub(super) struct Arena {
 
 impl Arena {
     pub(super) fn new(alignment: u64) -> Self {
-        Self { alignment, holes: vec![Hole { offset: 0, size: u64::MAX / 2 }], peak: 0 }
+        Self { alignment, holes: vec![Hole { offset: 0, size: END }], peak: 0 }
     }
 
     /// The highest byte ever used.
@@ -27,7 +30,8 @@ impl Arena {
     }
 
     pub(super) fn aligned(&self, size: u64) -> u64 {
-        size.next_multiple_of(self.alignment)
+        // Half of all numbers is the end of the open hole, which no real tensor reaches.
+        size.min(END / 2).next_multiple_of(self.alignment)
     }
 
     /// Takes the smallest hole that is large enough; among equals the last one. The open end comes last.
@@ -43,12 +47,12 @@ impl Arena {
         let i = best.map_or(last, |(i, _)| i);
         let Some(hole) = self.holes.get_mut(i) else { return self.peak };
         let offset = hole.offset;
-        hole.offset += size;
-        hole.size -= size;
-        if hole.size == 0 {
+        hole.offset = hole.offset.saturating_add(size);
+        hole.size = hole.size.saturating_sub(size);
+        if hole.size == 0 && i < last {
             self.holes.remove(i);
         }
-        self.peak = self.peak.max(offset + size);
+        self.peak = self.peak.max(offset.saturating_add(size));
         offset
     }
 
@@ -59,24 +63,25 @@ impl Arena {
         let joins_before = after
             .checked_sub(1)
             .and_then(|i| self.holes.get(i))
-            .is_some_and(|hole| hole.offset + hole.size == offset);
-        let joins_after = self.holes.get(after).is_some_and(|hole| offset + size == hole.offset);
+            .is_some_and(|hole| hole.offset.saturating_add(hole.size) == offset);
+        let joins_after =
+            self.holes.get(after).is_some_and(|hole| offset.saturating_add(size) == hole.offset);
         match (joins_before, joins_after) {
             (true, true) => {
                 let next = self.holes.remove(after);
                 if let Some(hole) = self.holes.get_mut(after - 1) {
-                    hole.size += size + next.size;
+                    hole.size = hole.size.saturating_add(size).saturating_add(next.size);
                 }
             }
             (true, false) => {
                 if let Some(hole) = self.holes.get_mut(after - 1) {
-                    hole.size += size;
+                    hole.size = hole.size.saturating_add(size);
                 }
             }
             (false, true) => {
                 if let Some(hole) = self.holes.get_mut(after) {
                     hole.offset = offset;
-                    hole.size += size;
+                    hole.size = hole.size.saturating_add(size);
                 }
             }
             (false, false) => self.holes.insert(after, Hole { offset, size }),
@@ -102,5 +107,16 @@ mod tests {
         arena.give(b, 100);
         assert_eq!(arena.take(1100), a, "the first two holes have become one");
         assert_eq!(arena.peak(), 1792);
+    }
+
+    #[test]
+    fn sizes_that_no_tensor_has_end_at_the_last_number() {
+        let mut arena = Arena::new(128);
+        let all =
+            [u64::MAX, u64::MAX - 7, 1000, u64::MAX / 2, 1].map(|size| (arena.take(size), size));
+        for (offset, size) in all {
+            arena.give(offset, size);
+        }
+        assert!(arena.peak() > u64::MAX / 4);
     }
 }

@@ -1,5 +1,6 @@
 //! Which GPUs take part, in which order, and which block goes to which of them.
 
+use super::EstimateError;
 use super::graph::Place;
 use super::request::{GpuLayers, Request, SplitMode};
 use crate::hardware::Gpu;
@@ -24,6 +25,22 @@ pub fn buffers(gpus: &[Gpu]) -> Vec<String> {
         None => name,
     };
     gpus.iter().zip(names(gpus)).map(name).collect()
+}
+
+/// The same where every name is a device and the main GPU is there; llama-server ends at others.
+pub(super) fn named(gpus: &[Gpu], request: &Request) -> Result<Vec<usize>, EstimateError> {
+    let known = names(gpus);
+    let wanted = request.devices.iter().flatten();
+    if let Some(name) = wanted.clone().find(|name| !known.contains(name)) {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(EstimateError::Device { name: name.clone(), known });
+    }
+    let count = if request.devices.is_some() { wanted.count() } else { gpus.len() };
+    // Without any device there is none to choose.
+    if request.split_mode == SplitMode::None && count > 0 && request.main_gpu as usize >= count {
+        return Err(EstimateError::MainGpu { index: request.main_gpu, count });
+    }
+    Ok(used(gpus, request))
 }
 
 /// The GPUs that llama-server uses, as indices into the host's list.
@@ -107,6 +124,26 @@ mod tests {
         assert_eq!(names(&gpus), ["RPC0", "RPC1", "RPC2", "CUDA0"]);
         let first = ["RPC0[llama-b:50052]", "RPC0[llama-c:50052]", "RPC1[llama-c:50052]"];
         assert_eq!(buffers(&gpus), [&first[..], &["CUDA0"]].concat());
+    }
+
+    #[test]
+    fn what_is_no_device_is_refused() {
+        let gpu = |name: &str| crate::hardware::known(name).unwrap().gpu();
+        let gpus = [gpu("RTX 4090"), gpu("RTX 3090")];
+        let ask = |words: &[&str]| {
+            super::named(&gpus, &Request::from_args(words).unwrap()).map_err(|e| e.to_string())
+        };
+        assert_eq!(ask(&["-dev", "CUDA1"]), Ok(vec![1]));
+        assert_eq!(ask(&["-dev", "none", "-sm", "none", "-mg", "1"]), Ok(vec![]));
+        assert_eq!(ask(&["-sm", "none", "-mg", "1"]), Ok(vec![1]));
+        let error = ask(&["-dev", "CUDA0,CUDA7"]).unwrap_err();
+        assert!(error.contains("\"CUDA7\": `-dev` can name CUDA0, CUDA1"), "{error}");
+        for words in
+            [&["-sm", "none", "-mg", "9"][..], &["-sm", "none", "-dev", "CUDA1", "-mg", "1"]]
+        {
+            let error = ask(words).unwrap_err();
+            assert!(error.contains("among the") && error.contains("`-sm none`"), "{error}");
+        }
     }
 
     #[test]

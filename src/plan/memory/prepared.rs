@@ -16,6 +16,7 @@ use super::cache;
 use super::devices;
 use super::graph::Place;
 use super::kinds;
+use super::plausible;
 use super::repeat;
 use super::request::{FlashAttention, GpuLayers, Request, SplitMode};
 use super::rig::{Rig, Unit};
@@ -24,7 +25,7 @@ use super::settle;
 use super::setup::Setup;
 use super::weights::{self, Rules, Weight};
 use super::{DeviceMemory, Estimate, EstimateError, HostMemory, MOST_SLOTS};
-use crate::gguf::Model;
+use crate::gguf::{Finding, Model};
 use crate::hardware::Gpu;
 use crate::profile::Addition;
 use crate::units::Bytes;
@@ -119,7 +120,8 @@ impl<'a> Prepared<'a> {
                 })?)
             }
         };
-        let used = devices::used(gpus, request);
+        plausible::check(model)?;
+        let used = devices::named(gpus, request)?;
         let units = used.iter().filter_map(|i| gpus.get(*i)).map(Unit::of).collect();
         let rig = Rig { units, op_offload: request.op_offload, copies: 1 };
         let weights = weights::survey(model, &rig);
@@ -309,9 +311,7 @@ impl<'a> Prepared<'a> {
     ) -> Result<(Compute, usize), EstimateError> {
         let build = |setup: &Setup| {
             let plan = Plan { model: self.model, names: &self.names, setup, rig, homes };
-            build::graph(plan, layers).ok_or_else(|| EstimateError::Tensors {
-                architecture: self.model.architecture.clone(),
-            })
+            build::graph(plan, layers).ok_or_else(|| incomplete(self.model))
         };
         let mut flash = setup.flash;
         if self.request.flash_attn == FlashAttention::Auto
@@ -361,6 +361,21 @@ impl<'a> Prepared<'a> {
         }
         (setup.tied_output, setup.full_offload, rig.copies).hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// Why there is no graph: what `inspect` says of the file, where that is a cause.
+fn incomplete(model: &Model) -> EstimateError {
+    let architecture = model.architecture.clone();
+    let is_cause = |finding: &&Finding| match finding {
+        // A header alone is what most estimates are made from.
+        Finding::HeaderOnly { .. } => false,
+        Finding::UnknownType { .. } | Finding::UnknownArchitecture { .. } => true,
+        other => other.is_fatal(),
+    };
+    match model.findings.iter().find(is_cause) {
+        Some(cause) => EstimateError::Unknown { architecture, cause: cause.to_string() },
+        None => EstimateError::Tensors { architecture },
     }
 }
 

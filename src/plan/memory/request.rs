@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::rule::Override;
 use crate::gguf::DType;
 use crate::profile::Profile;
 
@@ -37,33 +38,6 @@ pub enum LoadMode {
     /// Host weights are read into pinned memory.
     Copied,
 }
-
-/// One rule of `-ot`: the first whose pattern is found in a tensor's name decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Override {
-    /// A regular expression, searched anywhere in the name.
-    pub pattern: String,
-    /// `CPU`, `CUDA0`, ...
-    pub target: String,
-}
-
-impl Override {
-    /// The rule that `--cpu-moe` stands for.
-    pub fn cpu_moe() -> Self {
-        Self { pattern: EXPERTS.to_owned(), target: "CPU".to_owned() }
-    }
-
-    /// The rules that `--n-cpu-moe` stands for: the first `count` blocks.
-    pub fn n_cpu_moe(count: u32) -> impl Iterator<Item = Self> {
-        (0..count.min(MOST_BLOCKS))
-            .map(|i| Self { pattern: format!("blk\\.{i}{EXPERTS}"), target: "CPU".to_owned() })
-    }
-}
-
-/// llama.cpp reads no model with more.
-const MOST_BLOCKS: u32 = 512;
-
-const EXPERTS: &str = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -146,6 +120,14 @@ impl Request {
         }
     }
 
+    /// Tokens of a prompt that are computed at once: what `-ub` says, within `-b` and the context.
+    pub fn batch(&self) -> u64 {
+        let whole = if self.ctx_size == 0 { u64::MAX } else { self.ctx_size };
+        let batch = self.batch_size.min(whole);
+        let ubatch = if self.ubatch_size == 0 { batch } else { self.ubatch_size };
+        ubatch.min(batch).max(1)
+    }
+
     /// Reads llama-server's argv; options that do not change memory are passed over.
     pub fn from_args<S: AsRef<str>>(args: &[S]) -> Result<Self, RequestError> {
         let mut request = Self::default();
@@ -217,6 +199,9 @@ impl Request {
             "-ncmoe" | "--n-cpu-moe" => {
                 self.overrides.extend(Override::n_cpu_moe(unsigned(value)?));
             }
+            "-ncffn" | "--n-cpu-ffn" => {
+                self.overrides.extend(Override::n_cpu_ffn(unsigned(value)?));
+            }
             "-c" | "--ctx-size" => self.ctx_size = unsigned(value)?,
             "-b" | "--batch-size" => self.batch_size = unsigned(value)?,
             "-ub" | "--ubatch-size" => self.ubatch_size = unsigned(value)?,
@@ -275,6 +260,8 @@ const VALUED: &[&str] = &[
     "--override-tensor",
     "-ncmoe",
     "--n-cpu-moe",
+    "-ncffn",
+    "--n-cpu-ffn",
     "-c",
     "--ctx-size",
     "-b",
@@ -324,33 +311,11 @@ mod tests {
 
     #[test]
     fn reads_what_a_person_pastes() {
-        let args = [
-            "--host",
-            "0.0.0.0",
-            "-ngl",
-            "99",
-            "-ts",
-            "13,6",
-            "-c",
-            "256K",
-            "--ubatch_size",
-            "2048",
-            "-fa",
-            "on",
-            "-ctk",
-            "q8_0",
-            "-ctv",
-            "q5_0",
-            "-np",
-            "1",
-            "-ot",
-            "a=CUDA0,exps=CPU",
-            "--n-cpu-moe",
-            "2",
-            "-nkvo",
-            "--temp",
-            "-1",
-        ];
+        let args: Vec<&str> =
+            "--host 0.0.0.0 -ngl 99 -ts 13,6 -c 256K --ubatch_size 2048 -fa on -ctk q8_0 \
+             -ctv q5_0 -np 1 -ot a=CUDA0,exps=CPU --n-cpu-moe 2 -nkvo --n_cpu_ffn 1 --temp -1"
+                .split_whitespace()
+                .collect();
         let request = Request::from_args(&args).unwrap();
         assert_eq!(request.gpu_layers, GpuLayers::Count(99));
         assert_eq!(request.tensor_split, [13.0, 6.0]);
@@ -363,12 +328,31 @@ mod tests {
         let patterns: Vec<_> = request.overrides.iter().map(|rule| &rule.pattern[..]).collect();
         assert_eq!(patterns[..2], ["a", "exps"]);
         assert_eq!(patterns[3], r"blk\.1\.ffn_(up|down|gate|gate_up)_(ch|)exps");
+        assert_eq!(patterns[4..], [r"blk\.0\.ffn_(up|down|gate)\."]);
     }
 
     #[test]
     fn without_slots_the_server_takes_four_that_share() {
         assert_eq!(Request::default().slots(), (4, true));
         assert_eq!(Override::n_cpu_moe(0).count(), 0);
+    }
+
+    #[test]
+    fn a_batch_is_no_larger_than_what_holds_it() {
+        let batch = |words: &str| {
+            let words: Vec<&str> = words.split_whitespace().collect();
+            Request::from_args(&words).unwrap().batch()
+        };
+        for (words, tokens) in [
+            ("", 512),
+            ("-ub 2048", 2048),
+            ("-b 512 -ub 2048", 512),
+            ("-b 1024 -ub 0", 1024),
+            ("-c 256 -b 4096 -ub 4096", 256),
+            ("-b 0", 1),
+        ] {
+            assert_eq!(batch(words), tokens, "{words}");
+        }
     }
 
     #[test]

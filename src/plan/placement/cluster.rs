@@ -68,6 +68,14 @@ fn notes(task: &Task<'_>, placement: &Placement) -> Vec<String> {
             )
         })
         .collect();
+    if !holds(task, placement) {
+        notes.push(format!(
+            "the machines cannot hold the model together: {:.0} MiB are left for this host's system memory, and it has \
+             {:.0}; take a smaller model, context or cache, or add a worker",
+            placement.estimate.host.at_start().mib(),
+            task.ram.map_or(0.0, Bytes::mib)
+        ));
+    }
     if hosts.is_empty() {
         return notes;
     }
@@ -85,6 +93,8 @@ fn notes(task: &Task<'_>, placement: &Placement) -> Vec<String> {
             let word = if theirs > ours { "slower" } else { "faster" };
             format!("{split}; that is {word} than this host alone with {theirs:.1}")
         }
+        // Nor can all of them, which is said above.
+        Some(_) if !holds(task, placement) => split,
         Some((alone, _)) if alone.fits => format!(
             "{split}; this host alone cannot hold the model: {:.0} MiB of system memory, and it has {:.0}",
             alone.estimate.host.at_start().mib(),

@@ -137,6 +137,10 @@ impl Asked<'_> {
         if let Some(gbs) = self.system.ram_gbs {
             put("ram-bandwidth", gbs.to_string());
         }
+        // Left out where memory is what limits: most locks were written before this word.
+        if let Some(cores) = self.system.scarce_cores(profile.as_deref()) {
+            put("cores", cores.to_string());
+        }
         if let Some(speed) = &self.system.speed {
             put("speed", costs(speed));
         }
@@ -190,5 +194,25 @@ impl Asked<'_> {
             }
         }
         words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Granularity, Request, System};
+
+    /// A lock from before this word says the same as today where it makes no difference.
+    #[test]
+    fn cores_are_a_word_where_they_limit() {
+        let request = Request::default();
+        let cores = |cores: Option<u32>| {
+            let system = System { ram_gbs: Some(50.0), cores, ..System::default() };
+            let granularity = Granularity::default();
+            let asked = Asked { gpus: &[], system, request: &request, margin: &[], granularity };
+            asked.words().remove("cores")
+        };
+        assert_eq!(cores(None), None);
+        assert_eq!(cores(Some(16)), None);
+        assert_eq!(cores(Some(1)).as_deref(), Some("1"));
     }
 }

@@ -33,6 +33,13 @@ impl System {
         self.speed.or(profile.and_then(|profile| profile.speed)).unwrap_or(CONSTANTS.speed)
     }
 
+    /// The cores, where fewer than memory could feed, so that their number decides what is fast.
+    pub fn scarce_cores(&self, profile: Option<&Profile>) -> Option<u32> {
+        let costs = self.costs(profile);
+        let unlimited = Self { cores: None, ..*self };
+        self.cores.filter(|_| self.rate(costs) < unlimited.rate(costs))
+    }
+
     /// Bytes of weights per second that the processor works on: what memory delivers, or what its cores can take.
     pub(super) fn rate(&self, costs: Speed) -> f64 {
         let memory = self.memory() * costs.cpu_efficiency;
