@@ -152,6 +152,7 @@ fn wanted(preset: &camino::Utf8Path) -> Result<Wanted, Failure> {
         here: &here,
         pinned: &Resolved::default(),
         placements: &placements,
+        builds_image: false,
     };
     let made = compile(&mut library, request).map_err(|error| Failure::File(error.to_string()))?;
     let made = made.ok_or_else(|| {

@@ -62,8 +62,13 @@ pub(super) fn run(args: &Push, terminal: &mut Terminal) -> Result<(), Failure> {
         pushed.sent, pushed.there
     )?;
     let target = before.as_ref().map(|lock| target_of(&out, lock)).transpose()?.flatten();
-    let wanted =
-        Wanted { presets: &presets, out: &out, target, models: args.models.dir.as_deref() };
+    let wanted = Wanted {
+        presets: &presets,
+        out: &out,
+        target,
+        models: args.models.dir.as_deref(),
+        builds_image: false,
+    };
     let lock = |lock: &mut Lock| {
         lock.resolved.images.insert(name.to_string(), digest.clone());
     };

@@ -85,7 +85,7 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
         }),
     };
     let models = chosen.models.dir.as_deref();
-    let wanted = Wanted { presets: &presets, out: &out, target, models };
+    let wanted = Wanted { presets: &presets, out: &out, target, models, builds_image: false };
     let Made { made, written } = make(wanted, &compose, chosen.force, deny, terminal)?;
     let strategy = made.plan.strategies.get(index);
     let name = strategy.map(|strategy| strategy.name.clone()).unwrap_or_default();

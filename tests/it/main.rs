@@ -30,6 +30,8 @@ mod gguf;
 mod hardware;
 mod house;
 mod ledger;
+#[cfg(feature = "engine")]
+mod nodes;
 mod pattern;
 mod plan;
 mod presets;
