@@ -99,12 +99,15 @@ fn for_compose(
 }
 
 fn for_swarm(plan: &Plan, header: Header<'_>) -> Result<Vec<Artifact>, RenderError> {
-    let mut made = Vec::new();
+    let mut made: Vec<Artifact> = Vec::new();
     for (service, strategy) in plan.inlined.iter().zip(&plan.strategies) {
         let stack = Stack::new(service);
-        if made.is_empty() {
+        for node in stack.nodes() {
+            let file = node.file();
             // The strategies of a directory have the same GPUs.
-            made.push(finish("daemon.json", swarm::daemon(&stack))?);
+            if made.iter().all(|known| known.path != file) {
+                made.push(finish(&file, swarm::daemon(&node))?);
+            }
         }
         let name = format!("{}.stack.yml", service.name);
         made.push(finish(&name, swarm::stack(&header(&strategy.inputs), &stack))?);

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::Value as Json;
+
 /// Without an engine: what a command says of that, it says last.
 fn composegen(dir: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_composegen"))
@@ -18,29 +20,25 @@ fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Two machines: the first with what `server` says, the second with two GPUs.
-fn cluster(dir: &Path, server: &str, preset: &str) {
+/// A preset for two machines, of which only the second has GPUs.
+fn cluster(dir: &Path) {
     let gpu = "[[host.gpu]]\nmemory_mib = 24564\ncompute_capability = \"8.9\"\n";
     std::fs::create_dir(dir.join("clusters")).unwrap();
     std::fs::write(
         dir.join("clusters/pair.toml"),
         format!(
-            "[[host]]\nname = \"desk\"\n{server}[[host]]\nname = \"spare\"\n{gpu}{gpu}\
+            "[[host]]\nname = \"desk\"\n[host.ram]\ntotal_mib = 65536\n[[host]]\nname = \"spare\"\n{gpu}{gpu}\
              [[link]]\nbetween = [\"desk\", \"spare\"]\ngbit = 10\nrtt_ms = 0.2\n"
         ),
     )
     .unwrap();
     std::fs::write(
         dir.join("a.toml"),
-        format!(
-            "cluster = \"pair\"\ntarget = \"swarm\"\n{preset}\n[model]\nfile = \"a.gguf\"\n\
-             [image]\nname = \"registry.example/llama:1\"\n"
-        ),
+        "cluster = \"pair\"\ntarget = \"swarm\"\n[model]\nfile = \"a.gguf\"\n\
+         [image]\nname = \"registry.example/llama:1\"\n",
     )
     .unwrap();
 }
-
-const PROCESSOR: &str = "[host.ram]\ntotal_mib = 65536\n";
 
 /// The image of a split model is built before anybody can know its digest, and nothing that could be deployed without it
 /// is written meanwhile.
@@ -48,7 +46,7 @@ const PROCESSOR: &str = "[host.ram]\ntotal_mib = 65536\n";
 fn the_first_image_of_a_split_model() {
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path();
-    cluster(here, PROCESSOR, "");
+    cluster(here);
     let there = |name: &str| here.join("deploy/a").join(name).exists();
 
     let output = composegen(here, &["build", "a.toml"]);
@@ -84,4 +82,46 @@ fn the_first_image_of_a_split_model() {
     std::fs::write(here.join("a.toml"), preset.replace("registry.example/", "")).unwrap();
     let output = composegen(here, &["build", "a.toml", "--image"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+}
+
+/// Only what has GPUs is given some, each node is told of its own, and names stay names for whoever reads YAML.
+#[test]
+fn each_node_offers_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    cluster(here);
+    let edit = |file: &str, pairs: &[(&str, &str)]| {
+        let path = here.join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = pairs.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        std::fs::write(path, text).unwrap();
+    };
+    edit("a.toml", &[("llama:1", &format!("llama:1@sha256:{}", "ab".repeat(32)))]);
+    edit("clusters/pair.toml", &[("\"desk\"", "\"010\""), ("\"spare\"", "\"true\"")]);
+    let read =
+        |file: &str| std::fs::read_to_string(here.join("deploy/a").join(file)).unwrap_or_default();
+    assert!(composegen(here, &["build", "a.toml"]).status.success());
+    let stack = read("a.stack.yml");
+    assert!(stack.contains("dev.composegen.host: \"true\"\n"), "{stack}");
+    let stack: Json = serde_saphyr::from_str(&stack).unwrap();
+    assert!(stack["services"]["llama"]["deploy"].get("resources").is_none(), "{stack}");
+    let worker = &stack["services"]["llama-true"]["deploy"]["resources"]["reservations"];
+    assert_eq!(worker["generic_resources"][0]["discrete_resource_spec"]["value"], 2);
+    assert_eq!(read("daemon.json"), "");
+    let daemon = |host: &str| -> Json {
+        serde_json::from_str(&read(&format!("daemon-{host}.json"))).unwrap()
+    };
+    assert_eq!(daemon("true")["node-generic-resources"][0], "NVIDIA-GPU=2");
+    assert!(daemon("010").get("node-generic-resources").is_none());
+
+    let preset = std::fs::read_to_string(here.join("a.toml")).unwrap();
+    let preset = format!("{preset}[container]\nproject = \"on\"\nuser = \"010:0011\"\n");
+    std::fs::write(here.join("a.toml"), preset).unwrap();
+    let output = composegen(here, &["build", "a.toml", "--target", "kubernetes"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let deployment = read("a/deployment.yaml");
+    assert!(deployment.contains("\n  name: \"on\"\n"), "{deployment}");
+    assert!(deployment.contains("runAsUser: 10\n        runAsGroup: 11\n"), "{deployment}");
+    assert!(!deployment.contains("nvidia.com/gpu"), "{deployment}");
+    assert!(read("a/workers.yaml").contains("nvidia.com/gpu: 2\n"));
 }
