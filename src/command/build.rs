@@ -125,6 +125,21 @@ pub(super) fn make_with(
     written(&directory, wanted, &|_| Ok(()), force, false, terminal)
 }
 
+/// As far as [`make_with`] goes before it writes: what it would refuse, this refuses.
+#[cfg(feature = "engine")]
+pub(super) fn try_with(
+    wanted: Wanted<'_>,
+    change: &dyn Fn(&mut Lock),
+    force: bool,
+    terminal: &mut Terminal,
+) -> Result<Compiled, Failure> {
+    let mut directory = Directory::read(wanted.out, terminal)?;
+    change(directory.lock.get_or_insert_default());
+    let made = compiled(&directory, wanted, false, terminal)?;
+    directory.unedited(&made, force)?;
+    Ok(made)
+}
+
 fn written(
     directory: &Directory<'_>,
     wanted: Wanted<'_>,
@@ -133,6 +148,18 @@ fn written(
     deny: bool,
     terminal: &mut Terminal,
 ) -> Result<Made, Failure> {
+    let made = compiled(directory, wanted, deny, terminal)?;
+    accept(&made.plan)?;
+    let written = directory.write(&made, wanted.target, force)?;
+    Ok(Made { made, written })
+}
+
+fn compiled(
+    directory: &Directory<'_>,
+    wanted: Wanted<'_>,
+    deny: bool,
+    terminal: &mut Terminal,
+) -> Result<Compiled, Failure> {
     let Wanted { presets, out, target, models, builds_image } = wanted;
     let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let placements =
@@ -146,10 +173,7 @@ fn written(
         placements: &placements,
         builds_image,
     };
-    let made = compile_into(request, Planning { models, when: When::Changed }, deny, terminal)?;
-    accept(&made.plan)?;
-    let written = directory.write(&made, target, force)?;
-    Ok(Made { made, written })
+    compile_into(request, Planning { models, when: When::Changed }, deny, terminal)
 }
 
 /// What is not the same for ever: names that can move to something else.

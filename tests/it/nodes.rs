@@ -125,3 +125,22 @@ fn each_node_offers_what_it_has() {
     assert!(!deployment.contains("nvidia.com/gpu"), "{deployment}");
     assert!(read("a/workers.yaml").contains("nvidia.com/gpu: 2\n"));
 }
+
+/// What was edited by hand is refused before anything is sent, since the digest could not be written afterwards.
+#[test]
+fn an_edit_is_found_before_the_image_is_pushed() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    let preset = "target = \"swarm\"\n[model]\nfile = \"a.gguf\"\n[image]\nname = \"registry.example/llama:1\"\n";
+    std::fs::write(here.join("a.toml"), preset).unwrap();
+    assert!(composegen(here, &["build", "a.toml"]).status.success());
+    let output = composegen(here, &["push", "a.toml"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    let stack = here.join("deploy/a/a.stack.yml");
+    let text = std::fs::read_to_string(&stack).unwrap() + "# mine\n";
+    std::fs::write(&stack, &text).unwrap();
+    let output = composegen(here, &["push", "a.toml"]);
+    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
+    assert_eq!(std::fs::read_to_string(&stack).unwrap(), text);
+    assert_eq!(composegen(here, &["push", "a.toml", "--force"]).status.code(), Some(4));
+}
