@@ -144,3 +144,20 @@ fn an_edit_is_found_before_the_image_is_pushed() {
     assert_eq!(std::fs::read_to_string(&stack).unwrap(), text);
     assert_eq!(composegen(here, &["push", "a.toml", "--force"]).status.code(), Some(4));
 }
+
+/// Where the engine is another machine's, so are the models.
+#[test]
+fn models_are_looked_for_where_the_engine_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    std::fs::write(here.join("a.toml"), "[model]\nfile = \"a.gguf\"\n").unwrap();
+    let output = composegen(here, &["up", "a.toml"]);
+    assert_eq!(output.status.code(), Some(12), "{}", said(&output));
+    let output = Command::new(env!("CARGO_BIN_EXE_composegen"))
+        .args(["up", "a.toml"])
+        .current_dir(here)
+        .env("DOCKER_HOST", "tcp://127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+}
