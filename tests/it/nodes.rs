@@ -126,6 +126,52 @@ fn each_node_offers_what_it_has() {
     assert!(read("a/workers.yaml").contains("nvidia.com/gpu: 2\n"));
 }
 
+/// What another program runs, its own command stops and shows; a name that nothing has is a mistake, not an idle server.
+#[test]
+fn whose_command_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    std::fs::write(here.join("a.toml"), "[model]\nfile = \"a.gguf\"\n").unwrap();
+    for (target, commands) in [
+        (
+            "swarm",
+            [
+                "docker stack rm llama",
+                "docker service update --force llama_llama",
+                "docker service logs --follow llama_llama",
+                "no engine answers",
+            ],
+        ),
+        (
+            "kubernetes",
+            [
+                "kubectl scale deployment/llama --replicas=0",
+                "kubectl rollout restart deployment/llama",
+                "kubectl logs --follow deployment/llama",
+                "kubectl get pods --selector app.kubernetes.io/instance=llama",
+            ],
+        ),
+        (
+            "quadlet",
+            [
+                "systemctl --user stop llama-a",
+                "systemctl --user restart llama-a",
+                "journalctl --user --follow --unit llama-a",
+                "systemctl --user status llama-a",
+            ],
+        ),
+        ("compose", ["no engine answers"; 4]),
+    ] {
+        assert!(composegen(here, &["build", "a.toml", "--target", target]).status.success());
+        for (verb, command) in ["down", "restart", "logs", "status"].into_iter().zip(commands) {
+            let output = composegen(here, &[verb, "deploy/a"]);
+            let code = if command.starts_with("no engine") { 4 } else { 2 };
+            assert_eq!(output.status.code(), Some(code), "{verb} {target}: {}", said(&output));
+            assert!(said(&output).contains(command), "{verb} {target}: {}", said(&output));
+        }
+    }
+}
+
 /// What was edited by hand is refused before anything is sent, since the digest could not be written afterwards.
 #[test]
 fn an_edit_is_found_before_the_image_is_pushed() {
