@@ -8,6 +8,7 @@ mod cache;
 mod cluster;
 mod container;
 mod devices;
+mod environment;
 mod image;
 mod lessons;
 mod memory;
@@ -45,6 +46,7 @@ pub fn check(resolved: &Resolved, asked: Option<Target>, findings: &mut Vec<Diag
     memory::check(&mut subject);
     image::check(&mut subject);
     container::check(&mut subject);
+    environment::check(&mut subject);
     replicas::check(&mut subject);
     let target = asked.or(value(&resolved.preset.head.target).copied());
     let target = target.unwrap_or(Target::Compose);

@@ -46,7 +46,7 @@ pub struct Cli {
 }
 
 const AFTER: &str = "Exit codes: 0 done, 1 preset rejected, 2 usage, 3 out of date, 4 engine, \
-5 out of memory, 6 edited by hand, 7 file, 8 unresolved, 9 slower, 10 to 23 why an image or a server failed \
+5 out of memory, 6 edited by hand, 7 file, 8 unresolved, 9 slower, 10 to 25 why an image or a server failed \
 (docs/exit-codes.md), 130 interrupted.";
 
 #[derive(Debug, Subcommand)]

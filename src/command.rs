@@ -15,6 +15,8 @@ mod client;
 mod doctor;
 #[cfg(feature = "engine")]
 mod down;
+#[cfg(feature = "engine")]
+mod elsewhere;
 mod estimate;
 #[cfg(feature = "eval")]
 mod eval;

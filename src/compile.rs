@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::preset::resolve::{Library, Resolved, clean};
 use crate::preset::target::Target;
 use crate::preset::value;
-use crate::render::{RenderError, render};
+use crate::render::{RenderError, render, render_image};
 use crate::strategy::Strategy;
 
 /// What to compile.
@@ -31,6 +31,8 @@ pub struct Request<'a> {
     pub pinned: &'a Pinned,
     /// Placements for presets that have them planned, by name; those of other presets are passed over.
     pub placements: &'a BTreeMap<String, Placed>,
+    /// Whether the image is built next. It has to be before anybody can know its digest.
+    pub builds_image: bool,
 }
 
 /// A whole output directory, in memory.
@@ -38,6 +40,8 @@ pub struct Request<'a> {
 pub struct Compiled {
     /// Without the lock file.
     pub artifacts: Vec<Artifact>,
+    /// Whether only what the image is built from is among them, and what is deployed waits for its digest.
+    pub image_only: bool,
     pub plan: Plan,
     /// Each input relative to the output directory, with the digest of its text; the presets first, in order.
     pub inputs: Vec<(Utf8PathBuf, Digest)>,
@@ -63,6 +67,7 @@ pub fn compile(
     let mut strategies = Vec::new();
     let mut names = HashMap::new();
     let mut placements = BTreeMap::new();
+    let mut image_only = false;
     for path in request.presets {
         let resolved = library.resolve(path)?;
         check(&resolved, request.target, &mut library.findings);
@@ -72,7 +77,7 @@ pub fn compile(
         placements.extend(placed.map(|placed| (resolved.name.clone(), placed.clone())));
         let strategy = Strategy::new(&resolved, placed);
         if let Some(strategy) = &strategy {
-            unpinned(&resolved, strategy, request, &mut library.findings);
+            image_only |= unpinned(&resolved, strategy, request, &mut library.findings);
         }
         strategies.extend(strategy);
         same_name(&mut names, &resolved, &mut library.findings);
@@ -84,7 +89,9 @@ pub fn compile(
     let (Some(plan), false) = (plan, stopped) else { return Ok(None) };
 
     let names = Names::new(library, request);
-    let artifacts = render(&plan, &|files| header(&names, files))?;
+    let header = |files: &[FileId]| header(&names, files);
+    let artifacts =
+        if image_only { render_image(&plan, &header)? } else { render(&plan, &header)? };
     let mut files: Vec<FileId> = Vec::new();
     let mut presets = Vec::new();
     for strategy in &plan.strategies {
@@ -100,7 +107,7 @@ pub fn compile(
             Some((names.get(file), Digest::of(text.as_bytes())))
         })
         .collect();
-    Ok(Some(Compiled { artifacts, plan, inputs, presets, placements }))
+    Ok(Some(Compiled { artifacts, image_only, plan, inputs, presets, placements }))
 }
 
 /// A placement that is to be planned has to come from somewhere. Where there are errors, one of them says why it did not.
@@ -123,29 +130,46 @@ fn unplanned(resolved: &Resolved, placed: Option<&Placed>, findings: &mut Vec<Di
     }
 }
 
-/// Nodes that pull an image should all get the same.
+/// Nodes that pull an image should all get the same. Whether what is deployed has to wait until its digest is known: the
+/// workers of a split model must run the server's build, and the digest comes with the first push.
 fn unpinned(
     resolved: &Resolved,
     strategy: &Strategy,
     request: Request<'_>,
     findings: &mut Vec<Diagnostic>,
-) {
+) -> bool {
     let target = request.target.or(strategy.target);
     let name = &strategy.image.name;
     if !target.is_some_and(Target::pulls)
         || name.is_pinned()
         || request.pinned.digest(name.as_str()).is_some()
     {
-        return;
+        return false;
     }
     let at = resolved.preset.image.name.as_ref().map_or(resolved.place(), |set| set.at.clone());
+    let waits = strategy.cluster.is_some() && request.builds_image && name.has_registry();
     let help = if name.has_registry() {
-        "`composegen push` pushes the image and locks its digest; or add `@sha256:...` to the name"
+        match (&strategy.cluster, waits) {
+            (None, _) => {
+                "`composegen push` pushes the image and locks its digest; or add `@sha256:...` to the name"
+            }
+            (Some(_), true) => {
+                "`composegen push` pushes the image, locks its digest and writes what is deployed"
+            }
+            (Some(_), false) => {
+                "`composegen build --image` builds the image, and `composegen push` then pushes it, locks its digest and \
+                 writes the rest; or add `@sha256:...` to the name"
+            }
+        }
     } else {
         "give `image.name` the name of a registry that all nodes reach; `composegen push` then pushes it and locks its digest"
     };
     let (code, message) = match &strategy.cluster {
         None => (Code::UnpinnedImage, format!("nothing says which `{name}` the nodes are to run")),
+        Some(_) if waits => (
+            Code::UnpinnedImage,
+            format!("`{name}` has no digest yet, so that only what it is built from is written"),
+        ),
         Some(_) => (
             Code::MixedBuilds,
             format!(
@@ -155,6 +179,7 @@ fn unpinned(
         ),
     };
     findings.push(Diagnostic::new(code, message).at(at).help(help));
+    waits
 }
 
 /// Two presets of one name would write one `.env`. On some file systems case does not tell them apart.

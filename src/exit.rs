@@ -62,6 +62,10 @@ exits! {
     Unfit = 22,
     /// `bench`, `eval`, `client --check`: a server cannot be reached, refused, or answered with something else.
     NoAnswer = 23,
+    /// `logs`, `restart`: nothing runs there.
+    NotRunning = 24,
+    /// `run`: the program in the image ended with another code than 0, which is on standard error.
+    Program = 25,
     /// Interrupted by Ctrl-C.
     Interrupted = 130,
 }

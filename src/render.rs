@@ -36,12 +36,22 @@ pub struct RenderError {
 }
 
 /// All files of an output directory but the lock file. `header` makes a file's opening comment from its inputs.
-pub fn render(
-    plan: &Plan,
-    header: &dyn Fn(&[FileId]) -> Vec<String>,
-) -> Result<Vec<Artifact>, RenderError> {
-    let shared: Vec<FileId> = plan.strategies.iter().map(|strategy| strategy.file).collect();
-    let shared = header(&shared);
+pub fn render(plan: &Plan, header: Header<'_>) -> Result<Vec<Artifact>, RenderError> {
+    let shared = shared(plan, header);
+    let mut artifacts = render_image(plan, header)?;
+    artifacts.extend(match plan.target {
+        Target::Compose => for_compose(plan, &shared, header)?,
+        Target::Swarm => for_swarm(plan, header)?,
+        Target::Kubernetes => for_kubernetes(plan, &shared, header)?,
+        Target::Quadlet => for_quadlet(plan, &shared, header)?,
+    });
+    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(artifacts)
+}
+
+/// Those that the image is built from.
+pub fn render_image(plan: &Plan, header: Header<'_>) -> Result<Vec<Artifact>, RenderError> {
+    let shared = shared(plan, header);
     let mut artifacts = vec![
         finish("Dockerfile", dockerfile::dockerfile(&plan.image, &shared))?,
         finish("Dockerfile.dockerignore", dockerfile::dockerignore(&plan.image, &shared))?,
@@ -54,17 +64,17 @@ pub fn render(
     if plan.image.cuda().is_some() {
         artifacts.push(Artifact::new("described-gpus.c", DESCRIBED_GPUS));
     }
-    artifacts.extend(match plan.target {
-        Target::Compose => for_compose(plan, &shared, header)?,
-        Target::Swarm => for_swarm(plan, header)?,
-        Target::Kubernetes => for_kubernetes(plan, &shared, header)?,
-        Target::Quadlet => for_quadlet(plan, &shared, header)?,
-    });
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(artifacts)
 }
 
 type Header<'a> = &'a dyn Fn(&[FileId]) -> Vec<String>;
+
+/// The opening comment of what all strategies share.
+fn shared(plan: &Plan, header: Header<'_>) -> Vec<String> {
+    let files: Vec<FileId> = plan.strategies.iter().map(|strategy| strategy.file).collect();
+    header(&files)
+}
 
 fn for_compose(
     plan: &Plan,
@@ -89,12 +99,15 @@ fn for_compose(
 }
 
 fn for_swarm(plan: &Plan, header: Header<'_>) -> Result<Vec<Artifact>, RenderError> {
-    let mut made = Vec::new();
+    let mut made: Vec<Artifact> = Vec::new();
     for (service, strategy) in plan.inlined.iter().zip(&plan.strategies) {
         let stack = Stack::new(service);
-        if made.is_empty() {
+        for node in stack.nodes() {
+            let file = node.file();
             // The strategies of a directory have the same GPUs.
-            made.push(finish("daemon.json", swarm::daemon(&stack))?);
+            if made.iter().all(|known| known.path != file) {
+                made.push(finish(&file, swarm::daemon(&node))?);
+            }
         }
         let name = format!("{}.stack.yml", service.name);
         made.push(finish(&name, swarm::stack(&header(&strategy.inputs), &stack))?);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{Subject, at};
 use crate::diagnostic::{Code, Diagnostic, Location};
+use crate::plan::inlined::label;
 use crate::plan::quadlet::path;
 use crate::preset::target::Target;
 use crate::preset::value;
@@ -20,11 +21,13 @@ pub(super) fn check(subject: &mut Subject<'_>, name: &str, target: Target) {
             driver(subject, "a stack asks for a node's generic resources");
             address(subject, "a stack publishes on every address of a node, or not at all");
             node_paths(subject, "a node's");
+            node_label(subject);
         }
         Target::Kubernetes => {
             driver(subject, "the cluster's device plugin hands out the GPUs");
             address(subject, "a Service cannot choose an address of a node");
             node_paths(subject, "a node's");
+            node_label(subject);
             names(subject, name);
             cluster(subject);
             words(subject, kubernetes::scalar);
@@ -84,6 +87,21 @@ fn node_paths(subject: &mut Subject<'_>, whose: &str) {
                 .help(help),
             );
         }
+    }
+}
+
+/// The node is found by a label that is made of the hardware's name; without one the server could be put anywhere.
+fn node_label(subject: &mut Subject<'_>) {
+    let Some(host) = subject.host.filter(|_| subject.cluster.is_none()) else { return };
+    if (subject.is_cuda() && !host.gpus.is_empty() || host.cpu.isa.is_some())
+        && label(&host.name).is_empty()
+    {
+        subject.say(
+            Code::BeyondTarget,
+            &subject.preset.head.hardware,
+            format!("no node can have a label that is made of the hardware's name `{}`", host.name),
+            "give the hardware file a `name` with letters from a to z or digits",
+        );
     }
 }
 

@@ -10,7 +10,7 @@ pub struct Calibrate {
     /// The machine whose runs are taken; with --write its file gets the constants
     #[arg(long, value_name = "FILE", required_unless_present = "buffers")]
     pub hardware: Option<Utf8PathBuf>,
-    /// Directory with the models that ran, or their headers
+    /// Directory with the models that ran, or their headers; those that a run's preset names in `model.header` need not be there
     #[arg(long, default_value = "models", value_name = "DIR")]
     pub models: Utf8PathBuf,
     /// Build of llama.cpp whose runs are taken [default: the newest]

@@ -87,13 +87,18 @@ pub fn parse(
     let tables = reader.entries(root, "host");
     let hosts: Vec<Option<Entry>> =
         tables.into_iter().map(|table| entry(&mut reader, table)).collect();
-    let links: Vec<LinkTable> = reader.tables(root, "link");
+    let all_read = hosts.iter().all(Option::is_some);
+    let links = reader.entries(root, "link");
+    let links: Vec<Option<Said>> =
+        links.into_iter().map(|table| complete(&mut reader, table)).collect();
     let place = Location::new(file, &(0..0));
     let hosts: Vec<Entry> = hosts.into_iter().flatten().collect();
     if findings.len() == before {
         names(&hosts, &place, findings);
     }
-    let links = links.into_iter().filter_map(|table| link(&table, &hosts, &place, findings));
+    // Of a host that cannot be read the name may not be known.
+    let links = links.into_iter().flatten().filter(|_| all_read);
+    let links = links.filter_map(|said| link(said, &hosts, findings));
     let described = Described {
         name: head.name.map_or_else(|| fallback_name.to_owned(), |set| set.value),
         encrypt: head.encrypt.is_none_or(|set| set.value),
@@ -127,6 +132,8 @@ fn entry(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Entry> {
             );
             return None;
         }
+        // It was said to be wrong.
+        (None, None) if table.get("hardware").is_some() => return None,
         (None, None) => {
             reader.findings.push(
                 Diagnostic::new(
@@ -160,6 +167,18 @@ fn required<T>(
         );
     }
     field
+}
+
+/// A link as the file has it: the names of both ends, and what lies between them.
+type Said = (Box<Set<Vec<String>>>, Link);
+
+fn complete(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Said> {
+    reader.unknown(table, "link", &LinkTable::KEYS.iter().map(|key| key.name));
+    let link = LinkTable::read(reader, table);
+    let between = required(link.between, "between", "link", table, reader);
+    let gbit = required(link.gbit, "gbit", "link", table, reader);
+    let rtt_ms = required(link.rtt_ms, "rtt_ms", "link", table, reader);
+    Some((between?, Link { gbit: gbit?.value.value, rtt_ms: rtt_ms?.value.value }))
 }
 
 /// Names that DNS can carry behind a prefix, each once, and at least two.
@@ -201,34 +220,24 @@ fn names(hosts: &[Entry], place: &Location, findings: &mut Vec<Diagnostic>) {
 }
 
 fn link(
-    table: &LinkTable,
+    (between, link): Said,
     hosts: &[Entry],
-    place: &Location,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<((usize, usize), Link)> {
-    let at = table.between.as_ref().map_or(place, |set| &set.at).clone();
-    let wrong = |message: String| {
-        Diagnostic::new(Code::MissingKey, message)
-            .at(at.clone())
-            .help("a link has `between = [\"A\", \"B\"]`, `gbit` and `rtt_ms`")
-    };
-    let (Some(between), Some(gbit), Some(rtt)) = (&table.between, &table.gbit, &table.rtt_ms)
-    else {
-        findings.push(wrong("a link lacks one of its keys".to_owned()));
-        return None;
-    };
     let place = |name: &String| hosts.iter().position(|host| host.name.value == *name);
     let (a, b) = match between.value.as_slice() {
         [a, b] if a != b => (a, b),
         _ => {
-            findings.push(wrong("a link lies between two hosts".to_owned()));
+            findings.push(
+                Diagnostic::new(Code::MissingKey, "a link lies between two hosts")
+                    .at(between.at)
+                    .help("a link has `between = [\"A\", \"B\"]`, `gbit` and `rtt_ms`"),
+            );
             return None;
         }
     };
     match (place(a), place(b)) {
-        (Some(a), Some(b)) => {
-            Some(((a.min(b), a.max(b)), Link { gbit: gbit.value.value, rtt_ms: rtt.value.value }))
-        }
+        (Some(a), Some(b)) => Some(((a.min(b), a.max(b)), link)),
         (a_place, _) => {
             let lost = if a_place.is_none() { a } else { b };
             findings.push(
@@ -330,7 +339,7 @@ mod tests {
             (TWO.to_owned(), Code::MissingKey, "no link lies between `a`"),
             (format!("{TWO}{LINK}").replace("\"b\"]", "\"c\"]"), Code::MissingKey, "called `c`"),
             (format!("{TWO}{LINK}").replace("\"b\"]", "\"a\"]"), Code::MissingKey, "two hosts"),
-            (format!("{TWO}{LINK}").replace("gbit = 1", ""), Code::MissingKey, "lacks one"),
+            (format!("{TWO}{LINK}").replace("gbit = 1", ""), Code::MissingKey, "has no `gbit`"),
             (format!("{TWO}{LINK}").replace("gbit = 1", "gbit = 0"), Code::OutOfRange, "gbit"),
             (TWO.replace("\"b\"", "\"a\""), Code::DuplicateName, "two hosts"),
             (TWO.replace("\"b\"", "\"B b\""), Code::UnsafeName, "B b"),
@@ -341,6 +350,21 @@ mod tests {
         ] {
             let said = said(&text);
             assert!(said.iter().any(|(c, m)| *c == code && m.contains(part)), "{text}\n{said:?}");
+        }
+    }
+
+    /// What is there and wrong is not missing as well, and a host that cannot be read is not unknown.
+    #[test]
+    fn one_fault_is_said_once() {
+        for (from, to) in [
+            ("gbit = 1", "gbit = 0"),
+            ("rtt_ms = 0.2", "rtt_ms = \"x\""),
+            ("[\"a\", \"b\"]", "5"),
+            ("hardware = \"y\"", "hardware = 5"),
+        ] {
+            let text = format!("{TWO}{LINK}").replace(from, to);
+            let said = said(&text);
+            assert_eq!(said.len(), 1, "{text}\n{said:?}");
         }
     }
 }

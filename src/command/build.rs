@@ -23,11 +23,16 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
         (None, None) => return Ok(()),
     };
     let deny = args.deny.deny.is_some();
+    #[cfg(feature = "engine")]
+    let builds_image = args.image;
+    #[cfg(not(feature = "engine"))]
+    let builds_image = false;
     let wanted = Wanted {
         presets: &presets,
         out: &out,
         target: args.target.map(target),
         models: args.models.dir.as_deref(),
+        builds_image,
     };
     let Made { made, written } = make(wanted, &|_| Ok(()), args.force, deny, terminal)?;
     writeln!(
@@ -35,7 +40,11 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<(), Failure> 
         "{out}: {} files, {} written; {}",
         made.artifacts.len() + 1,
         written.files,
-        start(&made.plan)
+        if made.image_only {
+            format!("then `composegen push {out}` pushes the image and writes the rest")
+        } else {
+            start(&made.plan)
+        }
     )?;
     for line in unpinned(&made.plan) {
         writeln!(terminal.err, "note: {line}")?;
@@ -88,6 +97,7 @@ pub(super) struct Wanted<'a> {
     pub(super) target: Option<Target>,
     /// Where the models are, if the command line says so.
     pub(super) models: Option<&'a Utf8Path>,
+    pub(super) builds_image: bool,
 }
 
 /// Compiles presets and, where the plan is accepted, writes the directory. What starts a strategy goes the same way.
@@ -115,6 +125,21 @@ pub(super) fn make_with(
     written(&directory, wanted, &|_| Ok(()), force, false, terminal)
 }
 
+/// As far as [`make_with`] goes before it writes: what it would refuse, this refuses.
+#[cfg(feature = "engine")]
+pub(super) fn try_with(
+    wanted: Wanted<'_>,
+    change: &dyn Fn(&mut Lock),
+    force: bool,
+    terminal: &mut Terminal,
+) -> Result<Compiled, Failure> {
+    let mut directory = Directory::read(wanted.out, terminal)?;
+    change(directory.lock.get_or_insert_default());
+    let made = compiled(&directory, wanted, false, terminal)?;
+    directory.unedited(&made, force)?;
+    Ok(made)
+}
+
 fn written(
     directory: &Directory<'_>,
     wanted: Wanted<'_>,
@@ -123,16 +148,32 @@ fn written(
     deny: bool,
     terminal: &mut Terminal,
 ) -> Result<Made, Failure> {
-    let Wanted { presets, out, target, models } = wanted;
+    let made = compiled(directory, wanted, deny, terminal)?;
+    accept(&made.plan)?;
+    let written = directory.write(&made, wanted.target, force)?;
+    Ok(Made { made, written })
+}
+
+fn compiled(
+    directory: &Directory<'_>,
+    wanted: Wanted<'_>,
+    deny: bool,
+    terminal: &mut Terminal,
+) -> Result<Compiled, Failure> {
+    let Wanted { presets, out, target, models, builds_image } = wanted;
     let pinned = directory.lock.as_ref().map(|lock| lock.resolved.clone()).unwrap_or_default();
     let placements =
         directory.lock.as_ref().map(|lock| lock.placements.clone()).unwrap_or_default();
-    let request =
-        Request { presets, out, target, here: &here()?, pinned: &pinned, placements: &placements };
-    let made = compile_into(request, Planning { models, when: When::Changed }, deny, terminal)?;
-    accept(&made.plan)?;
-    let written = directory.write(&made, target, force)?;
-    Ok(Made { made, written })
+    let request = Request {
+        presets,
+        out,
+        target,
+        here: &here()?,
+        pinned: &pinned,
+        placements: &placements,
+        builds_image,
+    };
+    compile_into(request, Planning { models, when: When::Changed }, deny, terminal)
 }
 
 /// What is not the same for ever: names that can move to something else.

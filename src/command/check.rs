@@ -64,6 +64,7 @@ fn check(dir: &Utf8Path, args: &Check, terminal: &mut Terminal) -> Result<usize,
         here: &here()?,
         pinned: &lock.resolved,
         placements: &lock.placements,
+        builds_image: false,
     };
     let planning = Planning { models: args.models.dir.as_deref(), when: When::Looking };
     let made = compile_into(request, planning, args.deny.deny.is_some(), terminal)?;

@@ -6,7 +6,7 @@ use std::io::{Error, Write as _};
 
 use serde::Serialize;
 
-use super::strategy::engine;
+use super::strategy::{engine, is_here};
 use super::{Failure, accepted, here, load, preset_path};
 use crate::cli::{Doctor, Format};
 use crate::compile::{Request, compile};
@@ -104,7 +104,7 @@ pub(super) fn run(args: &Doctor, terminal: &mut Terminal) -> Result<(), Failure>
     })??;
     lines.push(look::driver(gpu::detect(), wanted.as_ref()));
     if let Some(wanted) = &wanted {
-        lines.push(look::models(wanted));
+        lines.push(look::models(wanted, is_here()));
     }
     match args.output.format {
         Format::Json => {
@@ -152,6 +152,7 @@ fn wanted(preset: &camino::Utf8Path) -> Result<Wanted, Failure> {
         here: &here,
         pinned: &Resolved::default(),
         placements: &placements,
+        builds_image: false,
     };
     let made = compile(&mut library, request).map_err(|error| Failure::File(error.to_string()))?;
     let made = made.ok_or_else(|| {

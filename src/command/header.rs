@@ -35,9 +35,8 @@ pub(super) fn places(
     out: &Utf8Path,
     models: Option<&Utf8Path>,
 ) -> Vec<Utf8PathBuf> {
-    if let Some(set) = &resolved.preset.model.header {
-        let says = sources.get(set.at.file).and_then(|source| source.path.parent());
-        return vec![clean(&says.unwrap_or(Utf8Path::new("")).join(&set.value))];
+    if let Some(path) = declared(resolved, sources) {
+        return vec![path];
     }
     // An absolute path is one inside the container.
     let file = strategy.model.strip_prefix("/models/").unwrap_or(&strategy.model);
@@ -53,6 +52,13 @@ pub(super) fn places(
     let mut places: Vec<Utf8PathBuf> = dirs.iter().map(|dir| clean(&dir.join(file))).collect();
     places.dedup();
     places
+}
+
+/// The file that `model.header` names, beside the preset that says so.
+pub(super) fn declared(resolved: &Resolved, sources: &Sources) -> Option<Utf8PathBuf> {
+    let set = resolved.preset.model.header.as_ref()?;
+    let says = sources.get(set.at.file).and_then(|source| source.path.parent());
+    Some(clean(&says.unwrap_or(Utf8Path::new("")).join(&set.value)))
 }
 
 /// The first that is there, read.

@@ -1,6 +1,6 @@
 //! An output directory: what its lock says, what is compiled for it, how it is written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -47,7 +47,25 @@ impl<'a> Directory<'a> {
         Ok(Self { path, lock: read_lock(path)? })
     }
 
-    /// Writes the set, or refuses where that would overwrite what somebody wrote. Says how many files changed.
+    /// Refuses where writing the set would overwrite what somebody wrote.
+    pub(super) fn unedited(&self, made: &Compiled, force: bool) -> Result<(), Failure> {
+        let known = self.lock.as_ref().map(|lock| &lock.outputs);
+        let edited = store::edited(self.path, known.unwrap_or(&BTreeMap::new()), &made.artifacts)?;
+        if force || edited.is_empty() {
+            return Ok(());
+        }
+        let list = edited.iter().map(|file| {
+            let why = if file.foreign { "not written by composegen" } else { "edited since" };
+            format!("  {} ({why})", self.path.join(&file.path))
+        });
+        Err(Failure::Edited(format!(
+            "these files would be overwritten:\n{}\nnothing was written; move the change into \
+             the preset, or overwrite with --force",
+            list.collect::<Vec<_>>().join("\n")
+        )))
+    }
+
+    /// Writes the set, or refuses as [`Self::unedited`] does. Says how many files changed.
     pub(super) fn write(
         &self,
         made: &Compiled,
@@ -55,19 +73,8 @@ impl<'a> Directory<'a> {
         force: bool,
     ) -> Result<Written, Failure> {
         let directory = store::open(self.path)?;
+        self.unedited(made, force)?;
         let known = self.lock.as_ref().map(|lock| lock.outputs.clone()).unwrap_or_default();
-        let edited = store::edited(self.path, &known, &made.artifacts)?;
-        if !force && !edited.is_empty() {
-            let list = edited.iter().map(|file| {
-                let why = if file.foreign { "not written by composegen" } else { "edited since" };
-                format!("  {} ({why})", self.path.join(&file.path))
-            });
-            return Err(Failure::Edited(format!(
-                "these files would be overwritten:\n{}\nnothing was written; move the change into \
-                 the preset, or overwrite with --force",
-                list.collect::<Vec<_>>().join("\n")
-            )));
-        }
         let mut files = made.artifacts.clone();
         files.push(lock_of(made, target, self.lock.as_ref()));
         let new: HashSet<&Utf8PathBuf> = files.iter().map(|file| &file.path).collect();

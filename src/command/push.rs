@@ -1,10 +1,10 @@
 //! `composegen push`: the image goes to the registry that the preset names, and the digest that it has there is locked.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::build::{Made, Wanted, make_with};
+use super::build::{Made, Wanted, make_with, try_with};
 use super::output::{read_lock, target_of};
 use super::strategy::{deploy, engine, shell};
 use super::{Failure, load, preset_path, report};
@@ -46,6 +46,20 @@ pub(super) fn run(args: &Push, terminal: &mut Terminal) -> Result<(), Failure> {
             ),
         });
     }
+    let target = before.as_ref().map(|lock| target_of(&out, lock)).transpose()?.flatten();
+    let wanted = Wanted {
+        presets: &presets,
+        out: &out,
+        target,
+        models: args.models.dir.as_deref(),
+        builds_image: false,
+    };
+    // What could not be written afterwards is refused before anything is sent. Which digest it will be changes nothing.
+    let some = Digest::of(b"");
+    let some = |lock: &mut Lock| {
+        lock.resolved.images.insert(name.to_string(), some.clone());
+    };
+    let tried = try_with(wanted, &some, args.force, terminal)?;
     let login = login(registry)?;
     let pushed = push(args, Tagged { repository, tag }, registry, login, terminal)?;
     let Some(digest) = pushed.digest else {
@@ -61,13 +75,13 @@ pub(super) fn run(args: &Push, terminal: &mut Terminal) -> Result<(), Failure> {
         "pushed {name}: {} layers sent, {} were there",
         pushed.sent, pushed.there
     )?;
-    let target = before.as_ref().map(|lock| target_of(&out, lock)).transpose()?.flatten();
-    let wanted =
-        Wanted { presets: &presets, out: &out, target, models: args.models.dir.as_deref() };
     let lock = |lock: &mut Lock| {
         lock.resolved.images.insert(name.to_string(), digest.clone());
+        lock.placements.clone_from(&tried.placements);
     };
-    let Made { written, .. } = make_with(wanted, &lock, args.force, terminal)?;
+    // What there is to say about the presets was said.
+    let mut quiet = Terminal { out: Box::new(io::sink()), err: Box::new(io::sink()), color: false };
+    let Made { written, .. } = make_with(wanted, &lock, args.force, &mut quiet)?;
     writeln!(terminal.err, "{out}: locked, {} files written", written.files)?;
     writeln!(terminal.out, "{}", pinned(&name, &digest))?;
     Ok(())
@@ -108,7 +122,7 @@ fn login(registry: &str) -> Result<Login, Failure> {
     };
     let text = match load(&file) {
         Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(Failure::File(error.to_string())),
     };
     let found = credentials::find(file.as_str(), text.as_deref(), registry);

@@ -32,7 +32,7 @@ async fn one_off(
     let made = engine.ensure_network(service).await?;
     let result = match engine.create_one_off(service, &identity, &name, command).await {
         Ok(id) => {
-            let result = follow(&engine, &id, &mut interrupt, terminal).await;
+            let result = follow(&engine, &id, command, &mut interrupt, terminal).await;
             if matches!(result, Err(Failure::Engine(_))) {
                 // A restarting engine may be back in a moment.
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -59,6 +59,7 @@ async fn one_off(
 async fn follow(
     engine: &Engine,
     id: &str,
+    command: &[String],
     interrupt: &mut Interrupt,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
@@ -86,11 +87,46 @@ async fn follow(
     if state.exit_code == 0 && !state.oom_killed {
         return Ok(());
     }
-    Err(Failure::Server(Ended::of(&Ending {
+    let ended = Ended::of(&Ending {
         exit_code: Some(state.exit_code),
         oom_killed: state.oom_killed,
         engine: &state.error,
         was_ready: false,
         lines: &kept,
-    })))
+    });
+    Err(other(command, state.exit_code, &ended).unwrap_or(Failure::Server(ended)))
+}
+
+/// The end of a program that is not llama-server, where nothing is known of why.
+fn other(command: &[String], code: i64, ended: &Ended) -> Option<Failure> {
+    let program = command.first().filter(|word| !word.starts_with('-') && *word != "llama-server");
+    let (program, Ended::Unknown { said, .. }) = (program?, ended) else { return None };
+    let help = match code {
+        126 => "the image has it as no program",
+        127 => {
+            "the image may have no such program: it has llama-server, llama-bench, llama-fit-params and a shell"
+        }
+        _ => "what it printed says why",
+    };
+    let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+    Some(Failure::Because {
+        exit: Exit::Program,
+        message: format!("`{program}` ended with exit code {code}{said}\nhelp: {help}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ended, Exit, Failure, other};
+
+    #[test]
+    fn what_is_not_the_server_is_not_called_so() {
+        let unknown = Ended::Unknown { code: Some(127), said: None };
+        let said = |command: &str| other(&[command.to_owned()], 127, &unknown);
+        let Some(Failure::Because { exit, message }) = said("nosuchprog") else { panic!() };
+        assert_eq!(exit, Exit::Program);
+        assert!(message.starts_with("`nosuchprog` ended with exit code 127\n"), "{message}");
+        assert!(said("--version").is_none() && said("llama-server").is_none());
+        assert!(other(&["llama-bench".to_owned()], 132, &Ended::Instruction).is_none());
+    }
 }

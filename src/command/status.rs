@@ -9,7 +9,8 @@ use camino::Utf8Path;
 use serde::Serialize;
 
 use super::Failure;
-use super::down::directory;
+use super::down::{directory, look};
+use super::elsewhere::Wanted;
 use super::strategy::engine;
 use crate::cli::{Format, Status};
 use crate::engine::container::{Found, Health};
@@ -29,12 +30,14 @@ pub(super) fn run(args: &Status, terminal: &mut Terminal) -> Result<(), Failure>
         return stack::run(&name, args.output.format, terminal);
     }
     let list = block_on(async {
-        let engine = engine().await?;
-        let found = if let Some(directory) = &directory {
-            engine.find_in(directory.as_str()).await?
+        let (engine, found) = if named {
+            let looked = look(&args.running, Wanted::Status).await?;
+            (looked.engine, looked.found)
         } else {
+            let engine = engine().await?;
             let ours = [labels::STRATEGY.to_owned(), format!("{}=False", labels::ONE_OFF)];
-            engine.find(&ours).await?
+            let found = engine.find(&ours).await?;
+            (engine, found)
         };
         let mut list = Vec::new();
         for container in &found {

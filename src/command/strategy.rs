@@ -10,7 +10,7 @@ use super::build::{Made, Wanted, make};
 use super::output::{read_lock, target_of};
 use super::{Failure, here, preset_path};
 use crate::cli::Chosen;
-use crate::engine::{Address, Engine, address, connect};
+use crate::engine::{Address, Engine, EngineError, address, connect};
 use crate::hardware::Host;
 use crate::lock;
 use crate::plan::service::Service;
@@ -85,7 +85,7 @@ pub(super) fn ready(chosen: &Chosen, terminal: &mut Terminal) -> Result<Ready, F
         }),
     };
     let models = chosen.models.dir.as_deref();
-    let wanted = Wanted { presets: &presets, out: &out, target, models };
+    let wanted = Wanted { presets: &presets, out: &out, target, models, builds_image: false };
     let Made { made, written } = make(wanted, &compose, chosen.force, deny, terminal)?;
     let strategy = made.plan.strategies.get(index);
     let name = strategy.map(|strategy| strategy.name.clone()).unwrap_or_default();
@@ -122,10 +122,19 @@ pub(super) fn shell(name: &str) -> Option<String> {
 }
 
 pub(super) async fn engine() -> Result<Engine, Failure> {
-    let around = address::Surroundings {
+    Ok(connect(address()?).await?)
+}
+
+fn address() -> Result<Address, EngineError> {
+    Address::find(&address::Surroundings {
         variable: &shell,
         exists: &|path| path.exists(),
         read: &|path| super::load(path).ok(),
-    };
-    Ok(connect(Address::find(&around)?).await?)
+    })
+}
+
+/// Whether directories are those of this machine. Another machine's engine mounts its own, which are not to be seen from
+/// here; where there is no engine, that is said later.
+pub(super) fn is_here() -> bool {
+    address().map_or(true, |address| address.is_local())
 }

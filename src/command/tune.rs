@@ -14,7 +14,7 @@ mod write;
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::strategy::{Ready, engine, ready};
+use super::strategy::{Ready, engine, is_here, ready};
 use super::{Failure, ledger, load, up};
 use crate::artifact::Digest;
 use crate::cli::Tune;
@@ -23,6 +23,7 @@ use crate::engine::labels::{self, Identity};
 use crate::engine::{Engine, run as block_on};
 use crate::exit::Exit;
 use crate::flags;
+use crate::ledger::Gguf;
 use crate::plan::counted::Counted;
 use crate::plan::service::Service;
 use crate::store;
@@ -56,7 +57,9 @@ pub(super) fn run(args: &Tune, terminal: &mut Terminal) -> Result<(), Failure> {
     // Before the first of many minutes.
     store::appendable(&args.file.ledger)?;
     let ready = ready(&args.chosen, terminal)?;
-    up::model(&ready.service)?;
+    if is_here() {
+        up::model(&ready.service)?;
+    }
     block_on(tune(args, &subject, counted, &ready, terminal))?
 }
 
@@ -77,7 +80,11 @@ async fn tune(
     clear(&engine, service, terminal).await?;
     up::flags(&engine, ready, &image, &mut interrupt, terminal).await?;
     let image = image.id;
-    let gguf = record::model(service)?;
+    let gguf = match record::model(service) {
+        // The paths are the engine's, and what cannot be read is left out of the ledger.
+        Err(_) if !engine.address.is_local() => Gguf::default(),
+        read => read?,
+    };
     let task = subject.digest(
         counted,
         &[

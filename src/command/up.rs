@@ -5,13 +5,15 @@ mod memory;
 mod preflight;
 mod wait;
 
+#[cfg(feature = "bench")]
+pub(super) use preflight::model_of;
 pub(super) use preflight::{asking, entrypoint, gpus, image, model, port};
 pub(super) use wait::healthy;
 
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::strategy::{Ready, engine, ready};
+use super::strategy::{Ready, engine, is_here, ready};
 use super::{Failure, accepted};
 use crate::cli::Up;
 use crate::engine::container::Found;
@@ -26,7 +28,9 @@ use crate::terminal::Terminal;
 
 pub(super) fn run(args: &Up, terminal: &mut Terminal) -> Result<(), Failure> {
     let ready = ready(&args.chosen, terminal)?;
-    model(&ready.service)?;
+    if is_here() {
+        model(&ready.service)?;
+    }
     block_on(up(&ready, args, terminal))?
 }
 

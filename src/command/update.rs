@@ -45,13 +45,16 @@ fn update(dir: &Utf8Path, args: &Update, terminal: &mut Terminal) -> Result<bool
         here: &here()?,
         pinned: &Resolved::default(),
         placements: &placements,
+        // Without the digests it goes as far as their names; with them, as `build` goes.
+        builds_image: true,
     };
     let planning = Planning { models: args.models.dir.as_deref(), when: When::Asked };
     let loose = compile_into(request, planning, false, terminal)?;
     let (resolved, problems) = resolve(&loose.plan, &lock.resolved);
     lock.resolved = resolved;
     let pinned = lock.resolved.clone();
-    let request = Request { pinned: &pinned, placements: &loose.placements, ..request };
+    let placements = &loose.placements;
+    let request = Request { pinned: &pinned, placements, builds_image: false, ..request };
     let made = compile_into(request, Planning { when: When::Never, ..planning }, false, terminal)?;
     let written = directory.write(&made, target, args.force)?;
     writeln!(terminal.err, "{dir}: {} files written", written.files)?;

@@ -61,7 +61,7 @@ codes! {
     BadArgument Error "bad-argument"
         "llama-server would not start with these `extra_args`."
     TypedFlag Error "typed-flag"
-        "The flag in `extra_args` has a key of its own; use that, so that it is checked and planned with."
+        "The flag in `extra_args`, or the variable in `container.environment`, has a key of its own; use that, so that it is checked and planned with."
     OverrideGrammar Error "override-grammar"
         "The entry is no tensor override: one `pattern=buffer` each, and llama.cpp splits at every `,` and at the first `=`, so that a pattern can hold neither."
     OverrideRegex Error "override-regex"

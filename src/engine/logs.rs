@@ -5,11 +5,23 @@ mod lines;
 use std::pin::Pin;
 
 use bollard::query_parameters::LogsOptionsBuilder;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{Engine, EngineError};
 
 pub use lines::Lines;
+
+/// Output of several containers.
+pub struct Outputs<'a> {
+    stream: Pin<Box<dyn Stream<Item = (usize, Vec<String>)> + 'a>>,
+}
+
+impl Outputs<'_> {
+    /// The next lines, with the number of the container that they are from; `None` when all have ended.
+    pub async fn next(&mut self) -> Option<(usize, Vec<String>)> {
+        self.stream.next().await
+    }
+}
 
 /// Output as it arrives.
 pub struct Output {
@@ -44,6 +56,23 @@ impl Engine {
         let options =
             LogsOptionsBuilder::new().stdout(true).stderr(true).follow(follow).tail(&tail).build();
         Output { stream: Box::pin(self.docker.logs(id, Some(options))), lines: Lines::default() }
+    }
+
+    /// Those of several containers: one after the other, or with `follow` as they come.
+    pub fn logs_of(&self, ids: &[String], tail: Option<u32>, follow: bool) -> Outputs<'_> {
+        let ids: Vec<String> = ids.to_vec();
+        let streams = ids.into_iter().enumerate().map(move |(number, id)| {
+            let pieces = stream::unfold(self.logs(&id, tail, follow), |mut output| async {
+                output.next().await.map(|lines| (lines, output))
+            });
+            pieces.map(move |lines| (number, lines)).boxed_local()
+        });
+        let stream: Pin<Box<dyn Stream<Item = _>>> = if follow {
+            Box::pin(stream::select_all(streams))
+        } else {
+            Box::pin(stream::iter(streams).flatten())
+        };
+        Outputs { stream }
     }
 
     /// The last lines, as they are now.

@@ -111,10 +111,16 @@ pub const PARTS: [&str; 4] = ["gpu", "cpu", "ram", "speed"];
 pub fn parts(reader: &mut Reader<'_>, table: &DeTable<'_>, name: &str) -> Host {
     let cpu: CpuTable = reader.table(table, "cpu");
     let ram: RamTable = reader.table(table, "ram");
-    let gpus: Vec<GpuTable> = reader.tables(table, "gpu");
+    let entries = reader.entries(table, "gpu");
+    let read = |entry: &&DeTable<'_>| {
+        reader.unknown(entry, "gpu", &GpuTable::KEYS.iter().map(|key| key.name));
+        GpuTable::read(reader, entry)
+    };
+    let gpus: Vec<GpuTable> = entries.iter().map(read).collect();
     let speed = speed(reader, table);
     let (file, findings) = (reader.file, &mut *reader.findings);
-    let gpus = gpus.into_iter().enumerate().filter_map(|(i, gpu)| settle(i, gpu, file, findings));
+    let gpus = gpus.into_iter().zip(entries).enumerate();
+    let gpus = gpus.filter_map(|(i, (gpu, table))| settle(i, gpu, table, file, findings));
     Host {
         name: name.to_owned(),
         driver: None,
@@ -138,8 +144,9 @@ fn speed(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Speed> {
     let (at, _) = table.get_key_value("speed")?;
     let at = Location::new(reader.file, &at.span());
     let found: SpeedTable = reader.table(table, "speed");
+    let given = table.get("speed").and_then(|speed| speed.get_ref().as_table());
     let mut number = |key: &str, field: Field<Number>| {
-        if field.is_none() {
+        if field.is_none() && given.is_some_and(|given| given.get(key).is_none()) {
             reader.findings.push(
                 Diagnostic::new(Code::MissingKey, format!("`[speed]` has no `{key}`"))
                     .at(at.clone())
@@ -168,6 +175,7 @@ fn speed(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Speed> {
 fn settle(
     index: usize,
     gpu: GpuTable,
+    table: &DeTable<'_>,
     file: FileId,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Gpu> {
@@ -179,10 +187,11 @@ fn settle(
                 .help(format!("add `{key} = ...` below its `[[gpu]]`")),
         );
     };
-    if gpu.memory_mib.is_none() {
+    // One that is there and cannot be read was said to be wrong.
+    if table.get("memory_mib").is_none() {
         missing("memory_mib");
     }
-    if gpu.compute_capability.is_none() {
+    if table.get("compute_capability").is_none() {
         missing("compute_capability");
     }
     let capability = gpu.compute_capability?;
@@ -224,4 +233,33 @@ fn mib(value: i64) -> Bytes {
 
 fn take<T>(field: Field<T>) -> Option<T> {
     field.map(|set| set.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::diagnostic::{Code, FileId};
+
+    /// What is there and wrong is not missing as well.
+    #[test]
+    fn one_fault_is_said_once() {
+        let gpu = "[[gpu]]\nmemory_mib = 24564\ncompute_capability = \"8.9\"\n";
+        let speed = "[speed]\ngpu_efficiency = 1\ncpu_efficiency = 1\nblock_us = 1\nrecurrent_us = 1\n\
+                     visit_us = 1\nerror = 0.1\n";
+        let whole = format!("{gpu}{speed}");
+        for (from, to, code) in [
+            ("24564", "0", Code::OutOfRange),
+            ("\"8.9\"", "8.9", Code::WrongType),
+            ("visit_us = 1", "visit_us = -1", Code::OutOfRange),
+            ("memory_mib = 24564\n", "", Code::MissingKey),
+            ("visit_us = 1\n", "", Code::MissingKey),
+            ("[[gpu]]", "[gpu]", Code::WrongType),
+        ] {
+            let mut findings = Vec::new();
+            let text = whole.replace(from, to);
+            assert!(parse(FileId(0), "x", &text, &mut findings).is_none());
+            let codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+            assert_eq!(codes, [code], "{text}\n{findings:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::quote::{Refused, shell::words};
 use crate::strategy::{Setting, Strategy, env_name};
 
 /// Flags that can be set from the environment whether a preset sets them or not.
-const ALWAYS: &[&str] = &[
+pub const ALWAYS: &[&str] = &[
     "--ctx-size",
     "--cache-type-k",
     "--cache-type-v",

@@ -121,6 +121,13 @@ impl Inlined {
         dir.starts_with('/').then_some(dir)
     }
 
+    /// How many GPUs the server is to have, if any: one where nobody says what the machine has, and none where a cluster
+    /// says that only the workers have some.
+    pub fn gpus(&self) -> Option<usize> {
+        let own = self.container.gpus.len();
+        (self.cuda && (own > 0 || self.workers.is_empty())).then(|| own.max(1))
+    }
+
     /// Whether the server is published beyond its machine.
     pub fn for_everybody(&self) -> bool {
         let address = self.container.publish.parse::<IpAddr>();
@@ -140,7 +147,7 @@ impl Variables {
 }
 
 /// A name as a label of a node can hold it: lower-case letters, digits and single dashes, at most 63.
-fn label(name: &str) -> String {
+pub fn label(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut label = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
     label.truncate(63);

@@ -24,8 +24,8 @@ pub struct Manifests<'a> {
     pub environment: Vec<(String, String)>,
     /// Changes when the `ConfigMap` does, so that a change starts new pods.
     pub config_digest: Digest,
-    pub uid: &'a str,
-    pub gid: &'a str,
+    pub uid: u32,
+    pub gid: u32,
     pub non_root: bool,
     pub gpus: Option<usize>,
     /// Label and value that a node must have.
@@ -41,6 +41,8 @@ impl<'a> Manifests<'a> {
     pub fn new(service: &'a Inlined) -> Self {
         let container = &service.container;
         let (uid, gid) = container.user.split_once(':').unwrap_or((&container.user, "0"));
+        // As numbers: YAML would take `010` for eight.
+        let [uid, gid] = [uid, gid].map(|id| id.parse().unwrap_or(0));
         let own = |pair: &&(String, String)| {
             container.environment.iter().any(|(name, _)| *name == pair.0)
         };
@@ -59,8 +61,8 @@ impl<'a> Manifests<'a> {
             environment,
             uid,
             gid,
-            non_root: uid.parse() != Ok(0),
-            gpus: service.cuda.then(|| container.gpus.len().max(1)),
+            non_root: uid != 0,
+            gpus: service.gpus(),
             node: node(service),
             startup_failures: container.start_period_s.div_ceil(LOOK_S).max(1),
             progress_deadline_s: container.start_period_s + PULL_S,

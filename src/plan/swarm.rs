@@ -50,7 +50,7 @@ impl<'a> Stack<'a> {
             environment,
             models_dir: service.node_models(),
             publish: service.for_everybody(),
-            gpus: service.cuda.then(|| container.gpus.len().max(1)),
+            gpus: service.gpus(),
             restart,
             max_attempts,
             settled_s: container.start_period_s + MARGIN_S,
@@ -72,16 +72,46 @@ impl<'a> Stack<'a> {
         environment
     }
 
-    /// The items of the node's `node-generic-resources`.
-    pub fn resources(&self) -> Vec<String> {
+    /// The nodes that it runs on, the server's first.
+    pub fn nodes(&self) -> Vec<Node> {
+        let workers = &self.service.workers;
+        let server = self.service.machine.clone().filter(|_| !workers.is_empty());
         let ids = &self.service.container.gpus;
-        let Some(count) = self.gpus else { return Vec::new() };
-        // A number would be read as how many there are.
-        if !ids.is_empty() && ids.iter().all(|id| id.parse::<u64>().is_err()) {
-            ids.iter().map(|id| format!("{RESOURCE}={id}")).collect()
-        } else {
-            vec![format!("{RESOURCE}={count}")]
-        }
+        let mut nodes = vec![Node { host: server, resources: resources(ids, self.gpus) }];
+        nodes.extend(workers.iter().map(|worker| {
+            let ids = worker.gpus.as_deref().unwrap_or_default();
+            let resources = resources(ids, worker.gpus.as_ref().map(Vec::len));
+            Node { host: Some(worker.host.clone()), resources }
+        }));
+        nodes
+    }
+}
+
+/// What a node's daemon is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name where there are several.
+    pub host: Option<String>,
+    /// The items of its `node-generic-resources`.
+    pub resources: Vec<String>,
+}
+
+impl Node {
+    /// The name of the file with its configuration.
+    pub fn file(&self) -> String {
+        self.host
+            .as_ref()
+            .map_or_else(|| "daemon.json".to_owned(), |host| format!("daemon-{host}.json"))
+    }
+}
+
+fn resources(ids: &[String], count: Option<usize>) -> Vec<String> {
+    let Some(count) = count else { return Vec::new() };
+    // A number would be read as how many there are.
+    if !ids.is_empty() && ids.iter().all(|id| id.parse::<u64>().is_err()) {
+        ids.iter().map(|id| format!("{RESOURCE}={id}")).collect()
+    } else {
+        vec![format!("{RESOURCE}={count}")]
     }
 }
 

@@ -34,6 +34,18 @@ pub fn scalar(value: &str) -> Result<String, Refused> {
     Ok(out)
 }
 
+/// Words that a reader of YAML 1.1, as Docker and Kubernetes have, takes for something other than text.
+const RETYPED: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+
+/// A name as a key or a value, for files that people read: bare where no reader can take it for anything but text. What
+/// begins with a letter is no number and no date. Domain: text without NUL.
+pub fn word(value: &str) -> Result<String, Refused> {
+    let bare = value.starts_with(|c: char| c.is_ascii_alphabetic())
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && !RETYPED.contains(&value.to_ascii_lowercase().as_str());
+    if bare { Ok(value.to_owned()) } else { scalar(value) }
+}
+
 /// What YAML calls not printable or takes for a line break, and NBSP, which no reader of the file can see.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
@@ -105,6 +117,18 @@ mod tests {
         assert_eq!(written, r#""a\"\\\n\r\t\u0001\u007f\u0085\u00a0\u2028\ufeff\uffffé☃😀$x""#);
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
         assert_eq!(decode(&written).as_deref(), Ok(text));
+    }
+
+    #[test]
+    fn a_word_is_bare_where_it_is_text_to_everybody() {
+        for text in ["llama", "CTX_SIZE", "llama-true", "e1", "a.b"] {
+            assert_eq!(word(text).as_deref(), Ok(text));
+        }
+        for text in
+            ["true", "Null", "NO", "y", "010", "1e3", "2024-01-02", "_1", "", ".inf", "a b", "a:"]
+        {
+            assert_eq!(word(text), Ok(format!("\"{text}\"")));
+        }
     }
 
     #[test]

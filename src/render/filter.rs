@@ -26,6 +26,12 @@ pub fn scalar(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
     safe(quote::yaml::scalar(&value.to_string()))
 }
 
+/// A name in a YAML file, in quotes only where a reader would take it for something else.
+#[askama::filter_fn]
+pub fn yaml_word(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {
+    safe(quote::yaml::word(&value.to_string()))
+}
+
 /// The text behind `:-` in a compose file's `${NAME:-…}`.
 #[askama::filter_fn]
 pub fn default_text(value: impl Display, _: &dyn Values) -> Result<Safe<String>> {

@@ -4,7 +4,7 @@ use askama::Template;
 use serde_json::{Value as Json, json};
 
 use super::filter as filters;
-use crate::plan::swarm::{RESOURCE, Stack};
+use crate::plan::swarm::{Node, RESOURCE, Stack};
 use crate::plan::worker::{CACHE, INTERVAL_S, Worker};
 
 #[derive(Template)]
@@ -26,15 +26,15 @@ pub(super) fn stack(header: &[String], stack: &Stack<'_>) -> askama::Result<Stri
 }
 
 /// What a node's daemon must be told; JSON has no comments, so that there is no header.
-pub(super) fn daemon(stack: &Stack<'_>) -> askama::Result<String> {
+pub(super) fn daemon(node: &Node) -> askama::Result<String> {
     let mut config = json!({});
-    let resources = stack.resources();
+    let resources = &node.resources;
     if let Some(map) = config.as_object_mut() {
         if !resources.is_empty() {
             let runtime = json!({ "nvidia": { "path": "nvidia-container-runtime", "args": [] } });
             map.insert("default-runtime".to_owned(), "nvidia".into());
             map.insert("runtimes".to_owned(), runtime);
-            map.insert("node-generic-resources".to_owned(), resources.into());
+            map.insert("node-generic-resources".to_owned(), resources.clone().into());
         }
         // A stack cannot ask for it, so the node does for all of its containers.
         map.insert("no-new-privileges".to_owned(), Json::Bool(true));

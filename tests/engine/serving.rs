@@ -182,7 +182,7 @@ fn one_off(engine: &Engine) {
     run(&["llama-server", "--version"]).ends(0, "version:");
     run(&["sh", "-c", "echo \"$0 $MODEL\"; exit 0", "a  b$c"]).ends(0, "a  b$c SmolLM2");
     run(&["--no-such-flag"]).ends(14, "invalid argument: --no-such-flag");
-    run(&["sh", "-c", "exit 3"]).ends(18, "exit code 3");
+    run(&["sh", "-c", "exit 3"]).ends(25, "`sh` ended with exit code 3");
     // As a shell and an init report a program that met an instruction its processor does not have.
     run(&["sh", "-c", "kill -s ILL $$"]).ends(17, "an instruction that this CPU does not have");
     strategy.nothing_is_left();

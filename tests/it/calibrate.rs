@@ -6,7 +6,7 @@
 use std::process::{Command, Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use composegen::ledger::{Buffers, Device, Gguf, Key, Llama, Memory, Run, Source, What};
+use composegen::ledger::{Buffers, Device, Gguf, Key, Llama, Memory, PresetKey, Run, Source, What};
 use serde_json::Value;
 
 use crate::repository::root;
@@ -176,7 +176,7 @@ fn what_was_reported_is_left_out() {
 }
 
 /// What a build said that reserves so much more on each GPU than is computed.
-fn probe(ubatch: u64, more: [u64; 2]) -> String {
+fn probe(preset: Option<&str>, ubatch: u64, more: [u64; 2]) -> String {
     let device = |(index, more): (usize, u64)| {
         let predicted = Buffers { model: 1000, context: 100, compute: 500 };
         let probed = Buffers { compute: 500 + more, ..predicted };
@@ -186,6 +186,7 @@ fn probe(ubatch: u64, more: [u64; 2]) -> String {
         source: Source::Probed,
         what: What::Probe,
         key: Key {
+            preset: preset.map(|name| PresetKey { name: name.to_owned(), digest: None }),
             llama: Llama { build: Some(12000), commit: None },
             gguf: Gguf { file: Some("qcn-q4km.gguf".to_owned()), ..Gguf::default() },
             ..Key::default()
@@ -204,7 +205,8 @@ fn probe(ubatch: u64, more: [u64; 2]) -> String {
 fn probes_of_another_build_become_a_profile_that_plans_count_with() {
     let machine = Machine::new();
     let (ledger, profile) = (machine.path("ledger.jsonl"), machine.path("b12000.toml"));
-    composegen::store::append(&ledger, &[probe(512, [50, 10]), probe(2048, [180, 60])]).unwrap();
+    composegen::store::append(&ledger, &[probe(None, 512, [50, 10]), probe(None, 2048, [180, 60])])
+        .unwrap();
     let headers = root().join("tests/it/headers");
     let write = |more: &[&str]| {
         let args = ["calibrate", "--buffers", profile.as_str(), "--models", headers.as_str()];
@@ -232,4 +234,31 @@ fn probes_of_another_build_become_a_profile_that_plans_count_with() {
     let again = write(&[]);
     assert!(!again.status.success(), "a file that is there is not overwritten");
     assert!(write(&["--force"]).status.success());
+}
+
+/// A header that lies elsewhere than the models is found by the preset of the run.
+#[test]
+fn the_preset_of_a_run_names_its_header() {
+    let machine = Machine::new();
+    let ledger = machine.path("ledger.jsonl");
+    let header = root().join("tests/it/headers/qcn-q4km.gguf");
+    fs_err::create_dir(machine.path("presets")).unwrap();
+    let preset = format!("[model]\nfile = \"qcn-q4km.gguf\"\nheader = \"{header}\"\n");
+    fs_err::write(machine.path("presets/own.toml"), preset).unwrap();
+    let buffers = |presets: [Option<&str>; 2]| {
+        let _ = fs_err::remove_file(&ledger);
+        let runs = presets.map(|preset| probe(preset, 512, [50, 10]));
+        composegen::store::append(&ledger, &runs).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_composegen"))
+            .args(["calibrate", "--buffers", "b12000.toml", "--ledger", "ledger.jsonl"])
+            .current_dir(machine.path(""))
+            .output()
+            .unwrap()
+    };
+    let output = buffers([None, Some("lost")]);
+    assert!(!output.status.success(), "{}", said(&output));
+    // What is not found without the preset is looked for again with it.
+    let output = buffers([None, Some("own")]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(said(&output).matches("no header in --models").count(), 1, "{}", said(&output));
 }

@@ -34,6 +34,7 @@ pub(crate) fn compiled_for(
         here: dir,
         pinned: &Resolved::default(),
         placements: &BTreeMap::new(),
+        builds_image: false,
     };
     let result = compile(&mut library, request).unwrap();
     result.unwrap_or_else(|| panic!("{presets:?}: {:?}", library.findings))

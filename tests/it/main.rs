@@ -31,6 +31,8 @@ mod gguf;
 mod hardware;
 mod house;
 mod ledger;
+#[cfg(feature = "engine")]
+mod nodes;
 mod pattern;
 mod plan;
 mod presets;

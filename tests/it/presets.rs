@@ -19,6 +19,7 @@ fn compiled(target: Option<Target>, preset: &Utf8Path) -> Compiled {
         here: root(),
         pinned: &Resolved::default(),
         placements: &BTreeMap::new(),
+        builds_image: false,
     };
     let result = compile(&mut library, request).unwrap();
     result.unwrap_or_else(|| panic!("{preset}: {:?}", library.findings))

@@ -26,6 +26,7 @@ fn findings(presets: &[Utf8PathBuf]) -> (Vec<Code>, String) {
         here: Utf8Path::new("/repository"),
         pinned: &Resolved::default(),
         placements: &BTreeMap::new(),
+        builds_image: false,
     };
     compile(&mut library, request).unwrap();
     let codes = library.findings.iter().map(|finding| finding.code).collect();

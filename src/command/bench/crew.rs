@@ -309,7 +309,7 @@ async fn ready(
     let mut members = Vec::new();
     let mut others: Vec<Found> = Vec::new();
     for Wanted { ready, arguments } in wanted {
-        up::model(&ready.service)?;
+        up::model_of(engine, &ready.service)?;
         let image = tokio::select! {
             () = interrupt.wait() => return Err(interrupted()),
             image = up::image(engine, &ready.service) => image?,

@@ -68,6 +68,8 @@ pub(super) fn all(
     for (i, case) in cases.iter_mut().enumerate() {
         case.image = crew.image(i).and_then(|id| id.parse().ok());
         case.here = crew.is_here();
+        // The engine's paths are those of its own machine.
+        case.model = case.model.take().filter(|path| case.here || path.exists());
     }
     if let Some(why) = crew.conflict() {
         writeln!(terminal.err, "one at a time, each started {} times, since {why}", args.starts)?;

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use serde::Serialize;
 
+use crate::artifact::Digest;
 use crate::bench::Spread;
 use crate::cli::Calibrate;
-use crate::command::header::said;
+use crate::command::header::{declared, said};
 use crate::command::machine::whole;
+use crate::command::{load, preset_path};
 use crate::gguf::{self, Model};
 use crate::hardware::{Host, short_name};
 use crate::ledger::{Entry, Ledger, Outcome, Run, Source, Speed, What};
 use crate::plan::memory::{Prepared, Request};
 use crate::plan::speed::{Sample, of_trial, predict};
+use crate::preset::resolve::Library;
 
 /// Deeper than this the reads of the cache count, which the prediction leaves out.
 const SHALLOW: u64 = 4096;
@@ -172,10 +175,11 @@ fn row(entry: &Entry, model: &Model, host: &Host) -> Result<(Option<Row>, Option
     Ok((row, prompt))
 }
 
-/// Headers by file name, each read once.
+/// Headers by file name, each read once: from `--models`, else as the preset of the run names them.
 pub(super) struct Models<'a> {
     dir: &'a Utf8Path,
-    known: BTreeMap<String, Result<Model, String>>,
+    /// By the preset, too, since each can have its header elsewhere.
+    known: BTreeMap<(String, String), Result<Model, String>>,
 }
 
 impl<'a> Models<'a> {
@@ -188,8 +192,10 @@ impl<'a> Models<'a> {
             return Err("the run does not say which model it was".to_owned());
         };
         let name = file.rsplit('/').next().unwrap_or(file);
-        let found = self.known.entry(name.to_owned());
-        let model = found.or_insert_with(|| open(&self.dir.join(name)));
+        let preset = run.key.preset.as_ref().map(|preset| preset.name.clone()).unwrap_or_default();
+        let found = self.known.entry((name.to_owned(), preset));
+        let model = found
+            .or_insert_with(|| open(&self.dir.join(name)).or_else(|why| of_preset(run).ok_or(why)));
         let model = model.as_ref().map_err(String::clone)?;
         let other = run.key.gguf.bytes.is_some_and(|bytes| {
             // llama-bench counts tensors, `bench` whole files; a header's file has the same promise.
@@ -202,6 +208,17 @@ impl<'a> Models<'a> {
             Ok(model)
         }
     }
+}
+
+/// By `model.header` of the preset that ran, where that is the header which the run had.
+fn of_preset(run: &Run) -> Option<Model> {
+    let path = preset_path(Utf8Path::new(&run.key.preset.as_ref()?.name));
+    let mut library = Library::new(&load);
+    let resolved = library.resolve(&path).ok()?;
+    let path = declared(&resolved, &library.sources)?;
+    let model = open(&path).ok()?;
+    let same = |digest: &Digest| gguf::digest(&path, &model.parts).is_ok_and(|own| own == *digest);
+    run.key.gguf.header.as_ref().is_none_or(same).then_some(model)
 }
 
 fn open(path: &Utf8Path) -> Result<Model, String> {

@@ -215,8 +215,14 @@ pub(super) fn driver(found: Result<Detected, GpuError>, wanted: Option<&Wanted>)
     }
 }
 
-pub(super) fn models(wanted: &Wanted) -> Line {
+pub(super) fn models(wanted: &Wanted, here: bool) -> Line {
     let directory = &wanted.service.models;
+    if !here {
+        let said = format!(
+            "{directory} is one of the engine's machine, which is not to be seen from here"
+        );
+        return Line::unknown("models", said);
+    }
     if !directory.is_dir() {
         let remedy = "make it, or name another in `container.models_dir`";
         return Line::bad("models", format!("{directory} is not there"), remedy);

@@ -32,6 +32,7 @@ fn find(directory: &Utf8Path, strategy: &str) -> Option<Vec<Memory>> {
         here: &here,
         pinned: &lock.resolved,
         placements: &lock.placements,
+        builds_image: false,
     };
     let made = compile(&mut library, request).ok()??;
     let service = Service::new(&made.plan, strategy, directory, &shell).ok()?;

@@ -2,16 +2,16 @@
 
 use std::io::{Error, Write as _};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde::Serialize;
 
+use super::super::Failure;
+use super::super::elsewhere::prefix;
 use super::super::output::read_lock;
 use super::super::strategy::engine;
-use super::super::{Failure, load};
 use crate::cli::Format;
 use crate::engine::run as block_on;
 use crate::engine::stack::Part;
-use crate::preset::resolve::{Library, PREFIX, clean, or};
 use crate::terminal::{Align, Terminal, table};
 
 /// The name of the stack that a directory is deployed as; `None` where it is no stack's.
@@ -20,12 +20,7 @@ pub(super) fn name(directory: &Utf8Path) -> Result<Option<String>, Failure> {
     if !lock.outputs.keys().any(|file| file.as_str().ends_with(".stack.yml")) {
         return Ok(None);
     }
-    let presets: Vec<Utf8PathBuf> =
-        lock.presets.iter().map(|p| clean(&directory.join(p))).collect();
-    let mut library = Library::new(&load);
-    let resolved = presets.first().and_then(|path| library.resolve(path).ok());
-    let name = resolved.map(|resolved| or(&resolved.preset.container.project, PREFIX).to_owned());
-    Ok(Some(name.unwrap_or_else(|| PREFIX.to_owned())))
+    Ok(Some(prefix(directory, &lock)))
 }
 
 pub(super) fn run(name: &str, format: Format, terminal: &mut Terminal) -> Result<(), Failure> {

@@ -6,13 +6,19 @@ use super::super::Failure;
 use super::refused;
 use crate::engine::image::Image;
 use crate::engine::labels::Identity;
-use crate::engine::{Engine, container::Found, port as ports};
+use crate::engine::{Engine, EngineError, container::Found, port as ports};
 use crate::exit::Exit;
 use crate::gguf::{self, Finding};
 use crate::hardware::Gpu;
 use crate::log::devices;
 use crate::log::failure::{Failure as Ended, Trouble};
 use crate::plan::service::Service;
+
+/// As [`model`], where the engine mounts directories of this machine.
+#[cfg(feature = "bench")]
+pub(in crate::command) fn model_of(engine: &Engine, service: &Service) -> Result<(), Failure> {
+    if engine.address.is_local() { model(service) } else { Ok(()) }
+}
 
 /// The model's files are there, all parts, each as long as its header says.
 pub(in crate::command) fn model(service: &Service) -> Result<(), Failure> {
@@ -123,13 +129,35 @@ pub(in crate::command) async fn gpus(
     }
 }
 
+/// Where the image has the script that makes arguments of its environment.
+const ENTRYPOINT: &str = "/usr/local/bin/entrypoint";
+
+fn foreign(service: &Service) -> Failure {
+    Failure::Because {
+        exit: Exit::Image,
+        message: format!(
+            "the image `{}` was not built by composegen: it has no {ENTRYPOINT}, so that nothing would reach its \
+             llama-server\nhelp: `composegen build {} --image` builds one under this name; or name another in `image.name`",
+            service.image, service.strategy
+        ),
+    }
+}
+
 /// An image that was built for other strategies has an entrypoint that passes over what it does not know.
 pub(in crate::command) async fn entrypoint(
     engine: &Engine,
     service: &Service,
     container: &str,
 ) -> Result<(), Failure> {
-    let script = engine.read_file(container, "/usr/local/bin/entrypoint").await?;
+    let script = match engine.read_file(container, ENTRYPOINT).await {
+        // The container itself may be gone as well, which says nothing about the image.
+        Err(EngineError::Refused { status: 404, message, .. })
+            if !message.to_lowercase().contains("no such container") =>
+        {
+            return Err(foreign(service));
+        }
+        read => read?,
+    };
     let ignored: Vec<&str> = service
         .environment
         .iter()

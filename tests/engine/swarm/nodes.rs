@@ -104,7 +104,7 @@ impl Nodes {
         let preset = format!(
             "extends = \"{smollm2}\"\ntarget = \"swarm\"\n{more}[context]\nctx_size = 2048\n[image]\nname = \"{}\"\n\
              [container]\nproject = \"{name}\"\nmodels_dir = \"{}\"\n\
-             [container.environment]\nLLAMA_ARG_LOG_VERBOSITY = \"4\"\n",
+             [server]\nverbosity = 4\n",
             self.image,
             models().display()
         );

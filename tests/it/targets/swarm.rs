@@ -137,7 +137,7 @@ fn all_keys_of_a_container() {
          [server]\nport = 9000\napi_key_file = \"se $crets/key\"\n[image]\nname = \"r.example/i:t\"\n\
          [container]\nproject = \"own\"\npublish = \"0.0.0.0\"\nmodels_dir = \"/srv/m $x\"\n\
          volumes = [\"/a b:/c:ro\", \"/d:/e\"]\nmemory_limit = 1000\nshm_size = 64\nrestart = \"always\"\n\
-         user = \"7:8\"\nenvironment = { A = \"$x\", CTX_SIZE = 5 }\n",
+         user = \"7:8\"\nenvironment = { A = \"$x\", B = 5 }\n",
     )
     .unwrap();
     let compiled = compiled_for(Some(Target::Swarm), here, &["a.toml".into()]);
@@ -148,7 +148,7 @@ fn all_keys_of_a_container() {
     let port = &service["ports"][0];
     assert_eq!((port["mode"].as_str(), port["published"].as_u64()), (Some("host"), Some(9000)));
     assert_eq!(service["environment"]["A"], "$x");
-    assert_eq!(service["environment"]["CTX_SIZE"], "5");
+    assert_eq!(service["environment"]["B"], "5");
     assert_eq!(service["environment"]["NVIDIA_VISIBLE_DEVICES"], "GPU-1,GPU-2");
     let mounts = service["volumes"].as_array().unwrap();
     let sources: Vec<_> = mounts.iter().filter_map(|mount| mount["source"].as_str()).collect();
