@@ -85,9 +85,9 @@ pub fn parse(
     reader.unknown(root, "", &known.chain(["host", "link"]));
     let head = Head::read(&mut reader, root);
     let tables = reader.entries(root, "host");
+    let called: Vec<Option<&str>> = tables.iter().map(|table| called(table)).collect();
     let hosts: Vec<Option<Entry>> =
         tables.into_iter().map(|table| entry(&mut reader, table)).collect();
-    let all_read = hosts.iter().all(Option::is_some);
     let links = reader.entries(root, "link");
     let links: Vec<Option<Said>> =
         links.into_iter().map(|table| complete(&mut reader, table)).collect();
@@ -96,9 +96,8 @@ pub fn parse(
     if findings.len() == before {
         names(&hosts, &place, findings);
     }
-    // Of a host that cannot be read the name may not be known.
-    let links = links.into_iter().flatten().filter(|_| all_read);
-    let links = links.filter_map(|said| link(said, &hosts, findings));
+    let links = links.into_iter().flatten();
+    let links = links.filter_map(|said| link(said, &hosts, &called, findings));
     let described = Described {
         name: head.name.map_or_else(|| fallback_name.to_owned(), |set| set.value),
         encrypt: head.encrypt.is_none_or(|set| set.value),
@@ -110,6 +109,10 @@ pub fn parse(
         described.unlinked(findings);
     }
     (findings.len() == before).then_some(described)
+}
+
+fn called<'t>(table: &'t DeTable<'_>) -> Option<&'t str> {
+    table.get("name").and_then(|name| name.get_ref().as_str())
 }
 
 fn entry(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Entry> {
@@ -219,9 +222,11 @@ fn names(hosts: &[Entry], place: &Location, findings: &mut Vec<Diagnostic>) {
     }
 }
 
+/// `called` are the names of all hosts, also of those that cannot be read for another reason; one without a name can be any.
 fn link(
     (between, link): Said,
     hosts: &[Entry],
+    called: &[Option<&str>],
     findings: &mut Vec<Diagnostic>,
 ) -> Option<((usize, usize), Link)> {
     let place = |name: &String| hosts.iter().position(|host| host.name.value == *name);
@@ -238,16 +243,18 @@ fn link(
     };
     match (place(a), place(b)) {
         (Some(a), Some(b)) => Some(((a.min(b), a.max(b)), link)),
-        (a_place, _) => {
-            let lost = if a_place.is_none() { a } else { b };
-            findings.push(
-                Diagnostic::new(Code::MissingKey, format!("no host is called `{lost}`"))
-                    .at(between.item(usize::from(a_place.is_some())))
-                    .help(format!(
-                        "the hosts are {}",
-                        hosts.iter().map(|h| h.name.value.as_str()).collect::<Vec<_>>().join(", ")
-                    )),
-            );
+        (a_place, b_place) => {
+            for (item, name, place) in [(0, a, a_place), (1, b, b_place)] {
+                if place.is_some() || called.iter().any(|other| other.is_none_or(|o| o == name)) {
+                    continue;
+                }
+                let names: Vec<&str> = called.iter().copied().flatten().collect();
+                findings.push(
+                    Diagnostic::new(Code::MissingKey, format!("no host is called `{name}`"))
+                        .at(between.item(item))
+                        .help(format!("the hosts are {}", names.join(", "))),
+                );
+            }
             None
         }
     }
