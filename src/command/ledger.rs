@@ -54,6 +54,7 @@ pub(super) fn open(path: &Utf8Path) -> std::io::Result<Ledger> {
 }
 
 /// Adds runs to a ledger file.
+#[cfg(any(feature = "engine", feature = "bench"))]
 pub(super) fn append(path: &Utf8Path, runs: &[Run]) -> Result<(), Failure> {
     let lines: Vec<String> = runs.iter().map(ToString::to_string).collect();
     Ok(store::append(path, &lines)?)
