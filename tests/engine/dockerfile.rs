@@ -86,7 +86,11 @@ fn a_moved_branch_is_built_anew(engine: &Engine) {
     repository.git(&["branch", "other", "HEAD~1"]);
     let log = build();
     assert!(log.contains("llama.cpp b2, commit"), "the source was not asked for again:\n{log}");
-    assert!(!log.contains("Building C object"), "{log}");
+    // Where another build holds the layers before this one at the moment, BuildKit may run the step again: then all of it
+    // comes out of the compiler's cache.
+    let stats = |what: &str| log.lines().find(|line| line.contains(what)).map(counts);
+    let again = log.contains("Building C object");
+    assert!(!again || stats("Misses:") == Some(vec![0, 9]), "{log}");
 }
 
 fn a_pinned_commit_stays(engine: &Engine) {
