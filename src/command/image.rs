@@ -220,7 +220,7 @@ fn labels(plan: &Plan, lock: &Digest) -> Vec<(String, String)> {
 fn way_out(said: &str) -> &'static str {
     let said = said.to_lowercase();
     let has = |part: &str| said.contains(part);
-    if has("no space left") {
+    if has("no space left") || has("enough free space") {
         "the engine's disk is full: `docker system df` shows what takes the room, and `docker builder prune` gives the \
          cache's back; what was compiled is lost with it"
     } else if has("exit code: 137") || has("signal: killed") {
@@ -238,5 +238,21 @@ fn way_out(said: &str) -> &'static str {
         "the base image cannot be had: look at `image.build_base` and `image.runtime_base`, the network and `docker login`"
     } else {
         "the step's output above says why; the same build runs with `docker compose build` in the output directory"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::way_out;
+
+    #[test]
+    fn a_full_disk_by_whoever_notices_it() {
+        for said in [
+            "write /var/lib/docker/tmp/x: no space left on device",
+            "E: You don't have enough free space in /var/cache/apt/archives/.",
+        ] {
+            assert!(way_out(said).contains("disk is full"), "{said}");
+        }
+        assert!(!way_out("exit code: 137").contains("disk"));
     }
 }
