@@ -166,10 +166,15 @@ fn rootless() -> Result<(), String> {
     let _service = service(&mut command);
     let engine = Engine { name: "rootless", host: Some(host), variables: Vec::new() };
     answers(&engine);
-    if image(&engine).is_err() {
-        let machine = Engine::machine();
+    let machine = Engine::machine();
+    let wanted = image(&machine)?;
+    if engine.has(&wanted).is_err() {
+        // What an earlier run left would be taken for it.
+        while let Ok(old) = image(&engine) {
+            engine.run(&["image", "rm", "--force", &old]);
+        }
         let archive = folder.path().join("image.tar");
-        machine.run(&["save", "--output", archive.to_str().unwrap(), &image(&machine)?]);
+        machine.run(&["save", "--output", archive.to_str().unwrap(), &wanted]);
         engine.run(&["load", "--input", archive.to_str().unwrap()]);
     }
     let preset = format!("[container]\nmodels_dir = {:?}\n", models.display().to_string());
