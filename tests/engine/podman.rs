@@ -41,6 +41,14 @@ impl Podman {
     pub(crate) fn take_image(&self) -> Result<(), String> {
         let machine = Engine::machine();
         let image = image(&machine)?;
+        // What an earlier run left would be taken for it.
+        let list = self.run(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        let list = String::from_utf8(list).unwrap();
+        for old in list.lines().filter(|tag| tag.contains("composegen/cpu:")) {
+            if !old.ends_with(&image) {
+                let _ = self.command(&["rmi", "--force", old]).output();
+            }
+        }
         if self.command(&["image", "exists", &image]).status().unwrap().success() {
             return Ok(());
         }
