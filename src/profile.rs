@@ -66,6 +66,12 @@ impl Profile {
         &PROFILES
     }
 
+    /// Their names, for a message.
+    pub fn known() -> String {
+        let names: Vec<&str> = Self::all().iter().map(|known| known.name.as_str()).collect();
+        names.join(", ")
+    }
+
     /// The one profile of a file.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
         let read: Profiles = toml::from_str(text)?;

@@ -211,13 +211,10 @@ pub(super) fn profile(args: &Buffers) -> Result<Option<Arc<Profile>>, Failure> {
         let read = read.map_err(|why| Failure::Rejected(format!("{name}: no profile: {why}")))?;
         return Ok(Some(Arc::new(read)));
     }
-    Profile::named(name).map(Some).ok_or_else(|| {
-        let known: Vec<&str> = Profile::all().iter().map(|known| known.name.as_str()).collect();
-        Failure::Usage {
-            message: format!(
-                "`--profile {name}`: there is no such profile; known: {}",
-                known.join(", ")
-            ),
-        }
+    Profile::named(name).map(Some).ok_or_else(|| Failure::Usage {
+        message: format!(
+            "`--profile {name}`: there is no such profile; known: {}",
+            Profile::known()
+        ),
     })
 }

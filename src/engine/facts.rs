@@ -32,6 +32,10 @@ impl Facts {
         !self.podman && self.is_from((20, 10))
     }
 
+    /// What to do where [`Self::gives_gpus`] says no.
+    pub const WITHOUT_GPUS: &str = "Podman gives CDI devices through its socket from 5.4 on; `build --target quadlet` writes \
+                                    units that an older one starts by itself";
+
     /// Whether a container gets the GPUs that it is created with. Podman's socket takes the request and forgets it, in
     /// whatever form (4.3.1, tried with CDI devices); from 5.4 on it gives those by CDI
     /// (<https://github.com/containers/podman/pull/25171>).

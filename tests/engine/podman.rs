@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::engine::Engine;
-use crate::strategy::image;
+use crate::strategy::hand_over;
 use crate::tools;
 
 pub(crate) struct Podman {
@@ -37,25 +36,7 @@ impl Podman {
         output.stdout
     }
 
-    /// Takes the CPU image over from the machine's engine where it is not there.
     pub(crate) fn take_image(&self) -> Result<(), String> {
-        let machine = Engine::machine();
-        let image = image(&machine)?;
-        // What an earlier run left would be taken for it.
-        let list = self.run(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-        let list = String::from_utf8(list).unwrap();
-        for old in list.lines().filter(|tag| tag.contains("composegen/cpu:")) {
-            if !old.ends_with(&image) {
-                let _ = self.command(&["rmi", "--force", old]).output();
-            }
-        }
-        if self.command(&["image", "exists", &image]).status().unwrap().success() {
-            return Ok(());
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let archive = folder.path().join("image.tar");
-        machine.run(&["save", "--output", archive.to_str().unwrap(), &image]);
-        self.run(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
-        Ok(())
+        hand_over(&|args| self.command(args))
     }
 }

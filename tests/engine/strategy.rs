@@ -67,6 +67,32 @@ pub(crate) fn image(engine: &Engine) -> Result<String, String> {
     tag.map(str::to_owned).ok_or_else(|| "has no image composegen/cpu".to_owned())
 }
 
+/// Gives the machine's CPU image to another engine that has it not, by its command line, and takes those away that an
+/// earlier run left there: one of them would be taken for it.
+pub(crate) fn hand_over(other: &dyn Fn(&[&str]) -> Command) -> Result<(), String> {
+    let machine = Engine::machine();
+    let image = image(&machine)?;
+    let run = |args: &[&str]| {
+        let output = other(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = run(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+    let tags = || list.lines().filter(|tag| tag.contains("composegen/cpu:"));
+    for old in tags().filter(|tag| !tag.ends_with(&image)) {
+        run(&["image", "rm", "--force", old]);
+    }
+    if tags().any(|tag| tag.ends_with(&image)) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("image.tar");
+    machine.run(&["save", "--output", archive.to_str().unwrap(), &image]);
+    run(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
+    Ok(())
+}
+
 impl<'a> Strategy<'a> {
     /// `more` is added to the preset.
     pub(crate) fn new(engine: &'a Engine, more: &str) -> Self {

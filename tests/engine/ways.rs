@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::gpus;
 use crate::kube;
 use crate::podman::Podman;
-use crate::strategy::{MODEL, Strategy, free_port, image};
+use crate::strategy::{MODEL, Strategy, free_port, hand_over, image};
 use crate::tools;
 
 type Way = (&'static str, fn() -> Result<(), String>, fn() -> Option<String>);
@@ -166,17 +166,7 @@ fn rootless() -> Result<(), String> {
     let _service = service(&mut command);
     let engine = Engine { name: "rootless", host: Some(host), variables: Vec::new() };
     answers(&engine);
-    let machine = Engine::machine();
-    let wanted = image(&machine)?;
-    if engine.has(&wanted).is_err() {
-        // What an earlier run left would be taken for it.
-        while let Ok(old) = image(&engine) {
-            engine.run(&["image", "rm", "--force", &old]);
-        }
-        let archive = folder.path().join("image.tar");
-        machine.run(&["save", "--output", archive.to_str().unwrap(), &wanted]);
-        engine.run(&["load", "--input", archive.to_str().unwrap()]);
-    }
+    hand_over(&|args| engine.docker(args))?;
     let preset = format!("[container]\nmodels_dir = {:?}\n", models.display().to_string());
     serves(&engine, "rootless", &preset);
     Ok(())

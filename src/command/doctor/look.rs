@@ -63,9 +63,6 @@ pub(super) fn compose(found: Option<Compose>) -> Line {
     }
 }
 
-const PODMAN: &str = "Podman gives CDI devices through its socket from 5.4 on; `build --target quadlet` writes units \
-                      that an older one starts by itself";
-
 pub(super) fn runtime(facts: &Facts, wanted: Option<&Wanted>) -> Line {
     let what = "gpus";
     let (runtime, cdi) = (facts.nvidia_runtime(), facts.cdi_gpus());
@@ -88,7 +85,7 @@ pub(super) fn runtime(facts: &Facts, wanted: Option<&Wanted>) -> Line {
             "Podman {} forgets devices that are asked for through its socket",
             facts.version
         );
-        return Line::bad(what, found, PODMAN);
+        return Line::bad(what, found, Facts::WITHOUT_GPUS);
     }
     let lacks = gpus.ids.iter().find(|id| !cdi.contains(&id.as_str()));
     match gpus.driver {

@@ -4,6 +4,7 @@ use camino::Utf8Path;
 
 use super::super::Failure;
 use super::refused;
+use crate::engine::facts::Facts;
 use crate::engine::image::Image;
 use crate::engine::labels::Identity;
 use crate::engine::{Engine, EngineError, container::Found, port as ports};
@@ -102,10 +103,10 @@ pub(in crate::command) async fn gpus(
 ) -> Result<(), Failure> {
     let facts = engine.facts().await?;
     if !facts.gives_gpus() {
-        let version = &facts.version;
         let said = format!(
-            "Podman {version} forgets those that are asked for through its socket; 5.4 and later give CDI devices, and \
-             `build --target quadlet` writes units that Podman {version} starts by itself"
+            "Podman {} forgets those that are asked for through its socket; {}",
+            facts.version,
+            Facts::WITHOUT_GPUS
         );
         return Err(Failure::Server(Ended::NoGpu { said }));
     }

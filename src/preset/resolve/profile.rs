@@ -67,13 +67,12 @@ impl Library<'_> {
 }
 
 fn missing(path: &Utf8Path, name: &Set<String>, error: &io::Error) -> Diagnostic {
-    let known: Vec<&str> = Profile::all().iter().map(|known| known.name.as_str()).collect();
     Diagnostic::new(Code::MissingFile, format!("cannot read the profile `{}`", name.value))
         .at(name.at.clone())
         .label(error.to_string())
         .help(format!(
             "known is {}; any other is looked for at `{path}`; a value that ends in `.toml` is taken as a path",
-            known.join(", ")
+            Profile::known()
         ))
 }
 
