@@ -13,7 +13,7 @@ use crate::diagnostic::Location;
 
 pub use key::{Emit, Key};
 pub use reader::{Reader, document};
-pub(crate) use value::choice;
+pub(crate) use value::{choice, lists};
 pub use value::{Kind, Number, Value};
 
 /// A value that a file sets, and where it does so.

@@ -36,6 +36,9 @@ pub(super) fn check(subject: &mut Subject<'_>) {
     }
     let used = value(&p.device).map_or(gpus + workers, Vec::len);
     longer(subject, "layers", value(&p.layers).map(Vec::len), used, &p.layers);
+    let pinned = value(&p.pinned_layers).map(Vec::len);
+    longer(subject, "pinned_layers", pinned, used, &p.pinned_layers);
+    longer(subject, "reserve", value(&p.reserve).map(Vec::len), used, &p.reserve);
     longer(subject, "tensor_split", value(&p.tensor_split).map(Vec::len), used, &p.tensor_split);
     longer(subject, "fit_target", value(&p.fit_target).map(Vec::len), used, &p.fit_target);
 }
@@ -54,7 +57,7 @@ fn longer<T>(
             Code::UnknownDevice,
             field,
             format!("`{name}` has {entries} entries for {devices} devices"),
-            "give one entry per device; llama.cpp ignores the surplus in silence",
+            "give one entry per device; what is too much would have no effect",
         );
     }
 }

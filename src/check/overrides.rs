@@ -5,12 +5,20 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::plan::pattern::{Fault, Matcher, Overrides};
 use crate::preset::value;
 use crate::strategy::devices;
+use crate::table::Set;
 
 /// More blocks than any model that llama.cpp loads has names for here: enough to see what a pattern claims.
 const BLOCKS: usize = 200;
 
 pub(super) fn check(subject: &mut Subject<'_>) {
-    let Some(set) = &subject.preset.placement.override_tensor else { return };
+    let placement = &subject.preset.placement;
+    for set in [&placement.override_tensor, &placement.pinned_tensor].into_iter().flatten() {
+        let findings = rules(subject, set);
+        subject.findings.extend(findings);
+    }
+}
+
+fn rules(subject: &Subject<'_>, set: &Set<Vec<String>>) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for (i, item) in set.value.iter().enumerate() {
         let say = |code, message: String, help: String| {
@@ -46,7 +54,7 @@ pub(super) fn check(subject: &mut Subject<'_>) {
             }
         }
     }
-    subject.findings.extend(findings);
+    findings
 }
 
 /// What may stand after the `=`: the GPUs, and what RPC workers are called. Where the machine is not described,

@@ -204,6 +204,9 @@ fn layer_counts(subject: &mut Subject<'_>) {
         );
     }
     too_many(subject, "layers", layers, value(&p.layers).map(|l| l.iter().sum()), &p.layers);
+    let pinned = value(&p.pinned_layers);
+    let pinned = pinned.map(|pins| pins.iter().filter_map(|pin| pin.count()).sum());
+    too_many(subject, "pinned_layers", layers, pinned, &p.pinned_layers);
     let moved = value(&p.n_cpu_moe).and_then(|n| u32::try_from(*n).ok());
     too_many(subject, "n_cpu_moe", layers, moved, &p.n_cpu_moe);
 }

@@ -59,20 +59,19 @@ pub(super) struct Case {
 impl Case {
     /// A preset as it stands: what `build` plans, and what `plan PRESET` starts from.
     pub(super) fn of(own: Own, model: Model, host: Host) -> Self {
-        let Own { mut request, mut margin, granularity } = own;
+        let margin = own.kept(host.gpus.len());
+        let Own { mut request, reserve, granularity, layers, .. } = own;
         if request.ctx_size == 0 {
             request.ctx_size = model.context_length;
         }
-        let last = margin.last().copied().unwrap_or(Bytes::ZERO);
-        margin.resize(margin.len().max(host.gpus.len()), last);
         Self {
             model,
             host,
             request,
             margin,
-            reserve: Vec::new(),
+            reserve,
             granularity,
-            layers: Vec::new(),
+            layers,
             file: Utf8PathBuf::new(),
             #[cfg(feature = "engine")]
             image: None,
@@ -89,8 +88,8 @@ impl Case {
     /// What is asked, as a lock file has it.
     fn words(&self) -> BTreeMap<String, String> {
         let (gpus, system) = (&self.host.gpus, System::of(&self.host));
-        let Self { request, margin, granularity, .. } = self;
-        Asked { gpus, system, request, margin, granularity: *granularity }.words()
+        let Self { request, margin, granularity, layers, .. } = self;
+        Asked { gpus, system, request, margin, granularity: *granularity, layers }.words()
     }
 
     fn layers_with_experts(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use crate::table::{Kind, Number, Value, choice, table};
+use crate::table::{Kind, Number, Value, choice, lists, table};
 
 choice! {
     /// How a model is spread over several GPUs. `row` is deprecated in llama.cpp, `tensor` experimental.
@@ -64,6 +64,44 @@ impl Value for GpuLayers {
     }
 }
 
+/// Layers with experts that a GPU is to have: so many, or as many as planning finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    Count(u32),
+    Auto,
+}
+
+impl Value for Pin {
+    const KIND: Kind = Kind::IntegerOr(&["auto"]);
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        match value.as_str() {
+            Some("auto") => Some(Self::Auto),
+            Some(_) => None,
+            None => u32::read(value).map(Self::Count),
+        }
+    }
+
+    fn word(&self) -> String {
+        match self {
+            Self::Count(n) => n.to_string(),
+            Self::Auto => "auto".to_owned(),
+        }
+    }
+
+    fn numbers(&self) -> Vec<f64> {
+        if let Self::Count(n) = self { vec![f64::from(*n)] } else { Vec::new() }
+    }
+}
+
+impl Pin {
+    pub fn count(self) -> Option<u32> {
+        if let Self::Count(n) = self { Some(n) } else { None }
+    }
+}
+
+lists! { Pin => IntegersOr(&["auto"]) }
+
 table! {
     /// Which weights live on which device, and how they get there.
     pub struct Placement {
@@ -73,6 +111,12 @@ table! {
         margin: Vec<u32>, 0 ..= 1_048_576;
         /// What `auto` moves: whole layers, or single expert tensors where that pays.
         granularity: Granularity;
+        /// MiB to keep free on each GPU beside the margin, for other programs; one number holds for all.
+        reserve: Vec<u32>, 0 ..= 1_048_576;
+        /// Layers per GPU whose experts a plan puts there, whatever it would find itself; "auto" where it is to find them.
+        pinned_layers: Vec<Pin>, 0 ..= 512;
+        /// Tensor placements that a plan keeps in front of its own, each `pattern=buffer`.
+        pinned_tensor: Vec<String>;
         /// Whole layers per GPU, counted from layer 0 in device order; routed experts of all other layers stay in
         /// system memory. `[13, 6]` becomes the `-ot` that `composegen ot 13 6` prints.
         layers: Vec<u32>, 0 ..= 512;

@@ -57,6 +57,10 @@ fn of_kind(kind: Kind, range: Option<(f64, f64)>) -> Json {
         Kind::IntegerOr(words) => json!({ "anyOf": [number("integer"), { "enum": words }] }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Integers => json!({ "type": "array", "items": number("integer") }),
+        Kind::IntegersOr(words) => {
+            let item = json!({ "anyOf": [number("integer"), { "enum": words }] });
+            json!({ "type": "array", "items": item })
+        }
         Kind::Numbers => json!({ "type": "array", "items": number("number") }),
         Kind::Groups => {
             json!({ "type": "array", "items": { "type": "array", "items": number("integer") } })

@@ -18,6 +18,8 @@ pub enum Kind {
     IntegerOr(&'static [&'static str]),
     Texts,
     Integers,
+    /// A list of whole numbers, or of a few words.
+    IntegersOr(&'static [&'static str]),
     Numbers,
     /// Lists of whole numbers in a list.
     Groups,
@@ -36,6 +38,9 @@ impl fmt::Display for Kind {
             Self::IntegerOr(words) => write!(f, "a whole number or {}", quoted(words)),
             Self::Texts => f.write_str("a list of strings"),
             Self::Integers => f.write_str("a list of whole numbers"),
+            Self::IntegersOr(words) => {
+                write!(f, "a list of whole numbers or {}", quoted(words))
+            }
             Self::Numbers => f.write_str("a list of numbers"),
             Self::Groups => f.write_str("a list of lists of whole numbers"),
             Self::Free => f.write_str("a table"),
@@ -146,31 +151,34 @@ impl Value for String {
     }
 }
 
-fn list<T: Value>(value: &DeValue<'_>) -> Option<Vec<T>> {
+/// All items, or nothing where one of them is of another type.
+pub(crate) fn list<T: Value>(value: &DeValue<'_>) -> Option<Vec<T>> {
     value.as_array()?.iter().map(|item| T::read(item.get_ref())).collect()
 }
 
-fn joined<T: Value>(items: &[T]) -> String {
+pub(crate) fn joined<T: Value>(items: &[T]) -> String {
     items.iter().map(Value::word).collect::<Vec<_>>().join(",")
 }
 
+/// Lists of a type as values of their own.
 macro_rules! lists {
-    ($($item:ty => $kind:ident)+) => {$(
-        impl Value for Vec<$item> {
-            const KIND: Kind = Kind::$kind;
-            fn read(value: &DeValue<'_>) -> Option<Self> {
-                list(value)
+    ($($item:ty => $kind:ident $(($words:expr))?),+) => {$(
+        impl $crate::table::Value for Vec<$item> {
+            const KIND: $crate::table::Kind = $crate::table::Kind::$kind $(($words))?;
+            fn read(value: &toml::de::DeValue<'_>) -> Option<Self> {
+                $crate::table::value::list(value)
             }
             fn word(&self) -> String {
-                joined(self)
+                $crate::table::value::joined(self)
             }
             fn numbers(&self) -> Vec<f64> {
-                self.iter().flat_map(Value::numbers).collect()
+                self.iter().flat_map($crate::table::Value::numbers).collect()
             }
         }
     )+};
 }
-lists! { String => Texts  u32 => Integers  Number => Numbers }
+pub(crate) use lists;
+lists! { String => Texts, u32 => Integers, Number => Numbers }
 
 impl Value for Vec<Vec<u32>> {
     const KIND: Kind = Kind::Groups;

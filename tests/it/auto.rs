@@ -334,3 +334,57 @@ fn written_into_the_preset_it_takes_the_place_of_auto() {
     assert_eq!(place.line("OVERRIDE_TENSOR"), planned);
     assert!(!place.read("a.toml").contains("auto"));
 }
+
+/// A preset with pins for planning, and the rules that come of it, one a line.
+fn pinned(pins: &str) -> (Place, Vec<String>) {
+    let place = Place::new(&PRESET.replace("auto = true", &format!("auto = true\n{pins}")));
+    place.write("models/m.gguf", model(40).header());
+    place.ends(0, &["build", "a.toml"]);
+    let line = place.line("OVERRIDE_TENSOR");
+    let rules = line.trim_start_matches("OVERRIDE_TENSOR=").trim_matches('\'');
+    let rules = rules.split(',').map(str::to_owned).collect();
+    (place, rules)
+}
+
+#[test]
+fn what_a_preset_pins_planning_keeps() {
+    let (free, without) = pinned("");
+    let lock = free.read("deploy/a/composegen.lock");
+
+    let pin = r"blk\.0\.ffn_(up|gate|down)_exps=CPU";
+    let (_, rules) = pinned(&format!("pinned_tensor = ['{pin}']"));
+    assert_eq!(rules.first().map(String::as_str), Some(pin), "in front of what is planned");
+    assert!(rules.len() > 1 && rules != without, "{rules:?}");
+
+    let (place, rules) = pinned("pinned_layers = [3]");
+    assert_eq!(rules.len(), 1, "{rules:?}");
+    assert!(place.read("deploy/a/composegen.lock").contains("layers = \"3\""));
+    let moved = regex::Regex::new(rules[0].trim_end_matches("=CPU")).unwrap();
+    let moved = |layer: &i32| moved.is_match(&format!("blk.{layer}.ffn_up_exps.weight"));
+    let gone = (0..40).filter(moved).count();
+    assert_eq!(gone, 37);
+
+    // A reserve is a margin for somebody else: both together decide.
+    let (place, reserved) = pinned("margin = [512]\nreserve = [1024]");
+    let (_, wide) = pinned("margin = [1536]");
+    assert_eq!(reserved, wide);
+    assert!(place.read("deploy/a/composegen.lock").contains("margin = \"1536\""));
+    assert!(lock.contains("margin = \"1024\"") && !lock.contains("layers ="), "{lock}");
+}
+
+#[test]
+fn pins_that_cannot_be_are_named() {
+    let said = |pins: &str| {
+        let place = Place::new(&PRESET.replace("auto = true", &format!("auto = true\n{pins}")));
+        place.write("models/m.gguf", model(40).header());
+        place.ends(1, &["build", "a.toml"])
+    };
+    let two = said("pinned_layers = [3, \"auto\"]");
+    assert!(two.contains("`pinned_layers` has 2 entries for 1 devices"), "{two}");
+    let word = said("pinned_layers = [\"all\"]");
+    assert!(word.contains("a list of whole numbers or \"auto\""), "{word}");
+    let rule = said("pinned_tensor = ['blk\\.(=CPU']");
+    assert!(rule.contains("override-regex"), "{rule}");
+    let many = said("pinned_layers = [39]");
+    assert!(many.contains("no-placement"), "{many}");
+}

@@ -112,9 +112,9 @@ fn what_llama_server_aborts_on_is_refused() {
         err
     };
     assert!(
-        plan(&["--layers", "49"]).contains("asks for 49 layers with experts, the model has 48")
+        plan(&["--layers", "49"]).contains("49 layers with experts are asked for, the model has 48")
     );
-    assert!(plan(&["--layers", "1,1"]).contains("has 2 numbers, the machine has 1 GPUs"));
+    assert!(plan(&["--layers", "1,1"]).contains("layers for 2 GPUs are given, the machine has 1"));
     assert!(plan(&["--parallel", "0"]).contains("one slot or more"));
     // A number that no model has layers for costs neither time nor memory.
     let rules = request("--n-cpu-moe 4000000000").overrides;

@@ -118,10 +118,12 @@ fn where_it_begins_is_reviewed() {
         "[placement]\nlayers = [13, 6]\n[[attempt]]\nlayers = [14, 7]\noutcome = \"out-of-memory\"\ndevice = \"CUDA0\"\n",
     );
     let auto = preset("[placement]\nauto = true\n");
+    let pinned = preset("[placement]\nauto = true\npinned_layers = [2, \"auto\"]\n");
     for (name, preset, args) in [
         ("layers", &layers, &["--contexts", "192K,128K"][..]),
         ("recorded", &recorded, &["--contexts", "192K"]),
         ("auto", &auto, &["--contexts", "128K", "--also", "ubatch=1024,4096", "--format", "json"]),
+        ("pinned", &pinned, &[]),
         ("dense", &dense, &["--contexts", "32K", "--also", "threads"]),
         ("layers-of-three", &layers, &["--layers", "3,2,1"]),
         ("layers-asked-for", &layers, &["--layers", "2,1", "--contexts", "192K"]),

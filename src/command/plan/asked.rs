@@ -60,7 +60,12 @@ pub(super) fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Fa
     if !args.margin.is_empty() {
         own.margin = per_gpu("--margin", &args.margin, host.gpus.len())?;
     }
-    let reserve = per_gpu("--reserve", &args.reserve, host.gpus.len())?;
+    if !args.reserve.is_empty() {
+        own.reserve = per_gpu("--reserve", &args.reserve, host.gpus.len())?;
+    }
+    if !args.layers.is_empty() {
+        own.layers = args.layers.iter().map(|word| layers(word)).collect::<Result<_, _>>()?;
+    }
     if let Some(granularity) = args.granularity {
         own.granularity = match granularity {
             cli::Granularity::Layer => Granularity::Layer,
@@ -68,20 +73,9 @@ pub(super) fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Fa
         };
     }
     let mut case = Case::of(own, model, host);
-    for (margin, reserve) in case.margin.iter_mut().zip(&reserve) {
-        *margin += *reserve;
-    }
-    case.reserve = reserve;
     if args.write {
         writable(args, before, machine, &case)?;
     }
-    let layers = args.layers.iter().map(|word| match word.as_str() {
-        "auto" => Ok(None),
-        number => number.parse().map(Some).map_err(|_| {
-            usage(format!("`--layers {number}`: write a number of layers, or `auto`"))
-        }),
-    });
-    case.layers = layers.collect::<Result<_, _>>()?;
     pinned(&case)?;
     case.file = file;
     #[cfg(feature = "engine")]
@@ -90,6 +84,15 @@ pub(super) fn case(args: &cli::Plan, terminal: &mut Terminal) -> Result<Case, Fa
         case.preset = name;
     }
     Ok(case)
+}
+
+fn layers(word: &str) -> Result<Option<u32>, Failure> {
+    match word {
+        "auto" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| Failure::Usage {
+            message: format!("`--layers {number}`: write a number of layers, or `auto`"),
+        }),
+    }
 }
 
 /// MiB for each device. One number counts for all of them; of several the last counts for those behind.
@@ -135,7 +138,7 @@ fn writable(
         ("--cache-type-v", args.cache_type_v.is_some() && differs(&["cache-type-v"])),
         ("--parallel", args.parallel.is_some() && differs(&["parallel"])),
         ("--margin", !args.margin.is_empty() && differs(&["margin"])),
-        ("--reserve", case.reserve.iter().any(|reserve| *reserve > Bytes::ZERO)),
+        ("--reserve", !args.reserve.is_empty() && differs(&["margin"])),
         ("--granularity", args.granularity.is_some() && differs(&["granularity"])),
         ("--profile", args.buffers.profile.is_some() && differs(&["profile"])),
     ];
@@ -162,7 +165,7 @@ fn pinned(case: &Case) -> Result<(), Failure> {
     let asked: u64 = case.layers.iter().flatten().copied().map(u64::from).sum();
     let (words, gpus) = (case.layers.len(), case.host.gpus.len());
     if words > gpus {
-        return usage(format!("`--layers` has {words} numbers, the machine has {gpus} GPUs"));
+        return usage(format!("layers for {words} GPUs are given, the machine has {gpus}"));
     }
     let layers = case.layers_with_experts();
     if asked > layers as u64 {
@@ -170,7 +173,7 @@ fn pinned(case: &Case) -> Result<(), Failure> {
             0 => "`--layers` counts layers whose experts stay on a GPU; this model has no experts"
                 .to_owned(),
             count => {
-                format!("`--layers` asks for {asked} layers with experts, the model has {count}")
+                format!("{asked} layers with experts are asked for, the model has {count}")
             }
         });
     }
@@ -200,14 +203,15 @@ fn set(request: &mut Request, args: &cli::Plan) -> Result<(), Failure> {
     if let Some(name) = &args.cache_type_v {
         request.cache_type_v = ty(name)?;
     }
-    for rules in &args.override_tensor {
-        for rule in rules.split(',') {
-            let (pattern, target) = rule
-                .split_once('=')
-                .ok_or_else(|| usage(format!("`{rule}`: write it `pattern=buffer`")))?;
-            let (pattern, target) = (pattern.to_owned(), target.to_owned());
-            request.overrides.push(Override { pattern, target });
-        }
+    let mut rules = Vec::new();
+    for rule in args.override_tensor.iter().flat_map(|rules| rules.split(',')) {
+        let (pattern, target) = rule
+            .split_once('=')
+            .ok_or_else(|| usage(format!("`{rule}`: write it `pattern=buffer`")))?;
+        rules.push(Override { pattern: pattern.to_owned(), target: target.to_owned() });
     }
+    // The first that matches wins: what is said now, before what the preset says.
+    rules.append(&mut request.overrides);
+    request.overrides = rules;
     Ok(())
 }

@@ -30,8 +30,12 @@ pub(in crate::command) const PLACES: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub(in crate::command) struct Own {
     pub(super) request: Request,
-    pub(in crate::command) margin: Vec<Bytes>,
+    pub(super) margin: Vec<Bytes>,
+    /// For other programs, on top of the margin.
+    pub(super) reserve: Vec<Bytes>,
     pub(super) granularity: Granularity,
+    /// Layers with experts that a GPU is to have, whatever would be found.
+    pub(super) layers: Vec<Option<u32>>,
 }
 
 impl Default for Own {
@@ -40,27 +44,38 @@ impl Default for Own {
         Self {
             request: Request { flash_attn: FlashAttention::On, ..Request::default() },
             margin: vec![Bytes::from_mib(MARGIN_MIB)],
+            reserve: Vec::new(),
             granularity: Granularity::default(),
+            layers: Vec::new(),
         }
     }
 }
 
+fn sizes(mib: &[u32]) -> Vec<Bytes> {
+    mib.iter().map(|mib| Bytes::from_mib(u64::from(*mib))).collect()
+}
+
 impl Own {
-    /// The strategy's flags without its own placement, and the preset's margin and granularity.
+    /// The strategy's flags without its own placement, and what the preset says to planning: margin, granularity, pins.
     pub(in crate::command) fn of(
         strategy: &Strategy,
         preset: &Preset,
     ) -> Result<Self, RequestError> {
-        let margin = value(&preset.placement.margin).filter(|margin| !margin.is_empty());
-        let mut request = Request::from_args(&strategy.args_without(&PLACES))?;
+        let said = &preset.placement;
+        let margin = value(&said.margin).filter(|margin| !margin.is_empty());
+        let mut words = strategy.args_without(&PLACES);
+        for rule in value(&said.pinned_tensor).into_iter().flatten() {
+            words.extend(["--override-tensor".to_owned(), rule.clone()]);
+        }
+        let mut request = Request::from_args(&words)?;
         request.profile.clone_from(&strategy.profile);
+        let pins = value(&said.pinned_layers).into_iter().flatten();
         Ok(Self {
             request,
-            margin: margin.map_or_else(
-                || vec![Bytes::from_mib(MARGIN_MIB)],
-                |margin| margin.iter().map(|mib| Bytes::from_mib(u64::from(*mib))).collect(),
-            ),
-            granularity: match value(&preset.placement.granularity) {
+            margin: margin.map_or_else(|| vec![Bytes::from_mib(MARGIN_MIB)], |mib| sizes(mib)),
+            reserve: value(&said.reserve).map(|mib| sizes(mib)).unwrap_or_default(),
+            layers: pins.map(|pin| pin.count()).collect(),
+            granularity: match value(&said.granularity) {
                 Some(placement::Granularity::Layer) => Granularity::Layer,
                 Some(placement::Granularity::Tensor) => Granularity::Tensor,
                 None => Granularity::default(),
@@ -73,10 +88,18 @@ impl Own {
         self.request.profile = profile;
     }
 
+    /// For each device, what is to be left free: the margin, and what is kept for other programs.
+    pub(in crate::command) fn kept(&self, gpus: usize) -> Vec<Bytes> {
+        let of = |sizes: &[Bytes], device: usize| {
+            sizes.get(device).or(sizes.last()).copied().unwrap_or(Bytes::ZERO)
+        };
+        (0..gpus).map(|device| of(&self.margin, device) + of(&self.reserve, device)).collect()
+    }
+
     /// What a lock file keeps of it, with the machine.
     pub(in crate::command) fn words(&self, host: &Host) -> BTreeMap<String, String> {
-        let Self { request, margin, granularity } = self;
-        let (gpus, system) = (&host.gpus, System::of(host));
-        Asked { gpus, system, request, margin, granularity: *granularity }.words()
+        let Self { request, granularity, layers, .. } = self;
+        let (gpus, system, margin) = (&host.gpus, System::of(host), &self.kept(host.gpus.len()));
+        Asked { gpus, system, request, margin, granularity: *granularity, layers }.words()
     }
 }

@@ -72,6 +72,17 @@ impl Subject {
         let strategy = Strategy::new(&resolved, None)
             .ok_or_else(|| usage("the preset names no model".to_owned()))?;
         let own = Own::of(&strategy, &resolved.preset).map_err(|e| usage(e.to_string()))?;
+        for (key, given) in [
+            ("pinned_tensor", resolved.preset.placement.pinned_tensor.is_some()),
+            ("pinned_layers", resolved.preset.placement.pinned_layers.is_some()),
+        ] {
+            if given {
+                return Err(usage(format!(
+                    "`{path}` sets `placement.{key}`, and tuning moves layers by itself\nhelp: take it out for the search, \
+                     or begin at a number of layers with `--layers`"
+                )));
+            }
+        }
         let cuda = matches!(strategy.image.plan.backend, Backend::Cuda(_));
         let host = strategy.host.as_deref();
         if cuda && host.is_none() {
@@ -94,7 +105,7 @@ impl Subject {
             }
         };
         let margin = match args.margin.as_slice() {
-            [] => own.margin,
+            [] => own.kept(gpus.len()),
             [_, _, ..] if args.margin.len() != gpus.len() => {
                 return Err(usage(format!(
                     "`--margin` has {} numbers, and there are {} cards\nhelp: give one for all cards, or one for each",

@@ -93,6 +93,7 @@ pub struct Asked<'a> {
     pub request: &'a Request,
     pub margin: &'a [Bytes],
     pub granularity: Granularity,
+    pub layers: &'a [Option<u32>],
 }
 
 impl Asked<'_> {
@@ -146,6 +147,10 @@ impl Asked<'_> {
         }
         if self.granularity != Granularity::default() {
             put("granularity", "layer".to_owned());
+        }
+        if self.layers.iter().any(Option::is_some) {
+            let pin = |layers: &Option<u32>| layers.map_or("auto".to_owned(), |n| n.to_string());
+            put("layers", list(&self.layers.iter().map(pin).collect::<Vec<_>>(), ","));
         }
         if *ctx_size != 0 {
             put("ctx-size", ctx_size.to_string());
@@ -208,7 +213,14 @@ mod tests {
         let cores = |cores: Option<u32>| {
             let system = System { ram_gbs: Some(50.0), cores, ..System::default() };
             let granularity = Granularity::default();
-            let asked = Asked { gpus: &[], system, request: &request, margin: &[], granularity };
+            let asked = Asked {
+                gpus: &[],
+                system,
+                request: &request,
+                margin: &[],
+                granularity,
+                layers: &[],
+            };
             asked.words().remove("cores")
         };
         assert_eq!(cores(None), None);
