@@ -7,14 +7,14 @@
 mod key;
 mod reader;
 pub mod schema;
-mod value;
+pub(crate) mod value;
 
 use crate::diagnostic::Location;
 
 pub use key::{Emit, Key};
 pub use reader::{Reader, document};
-pub(crate) use value::{choice, lists};
 pub use value::{Kind, Number, Value};
+pub(crate) use value::{choice, lists};
 
 /// A value that a file sets, and where it does so.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -358,7 +358,7 @@ fn what_a_preset_pins_planning_keeps() {
 
     let (place, rules) = pinned("pinned_layers = [3]");
     assert_eq!(rules.len(), 1, "{rules:?}");
-    assert!(place.read("deploy/a/composegen.lock").contains("layers = \"3\""));
+    assert!(place.read("deploy/a/composegen.lock").contains("\nlayers = \"3\"\n"));
     let moved = regex::Regex::new(rules[0].trim_end_matches("=CPU")).unwrap();
     let moved = |layer: &i32| moved.is_match(&format!("blk.{layer}.ffn_up_exps.weight"));
     let gone = (0..40).filter(moved).count();
@@ -369,7 +369,7 @@ fn what_a_preset_pins_planning_keeps() {
     let (_, wide) = pinned("margin = [1536]");
     assert_eq!(reserved, wide);
     assert!(place.read("deploy/a/composegen.lock").contains("margin = \"1536\""));
-    assert!(lock.contains("margin = \"1024\"") && !lock.contains("layers ="), "{lock}");
+    assert!(lock.contains("margin = \"1024\"") && !lock.contains("\nlayers ="), "{lock}");
 }
 
 #[test]

@@ -112,7 +112,8 @@ fn what_llama_server_aborts_on_is_refused() {
         err
     };
     assert!(
-        plan(&["--layers", "49"]).contains("49 layers with experts are asked for, the model has 48")
+        plan(&["--layers", "49"])
+            .contains("49 layers with experts are asked for, the model has 48")
     );
     assert!(plan(&["--layers", "1,1"]).contains("layers for 2 GPUs are given, the machine has 1"));
     assert!(plan(&["--parallel", "0"]).contains("one slot or more"));

@@ -174,6 +174,33 @@ fn single_tensors_fill_every_gpu() {
     assert!(filled > 20, "{filled} GPUs were full");
 }
 
+/// What llama-server b11434 placed by its own `--fit`, in MiB of weights on GPUs, where its choice is hardest to reach: an
+/// oracle's answers to random cases.
+#[test]
+fn fit_never_places_more() {
+    let file = header("qcn-q4km.gguf");
+    for (gpus, flags, margin, fit) in [
+        (&["24576:24000:8.6"][..], ["65536", "4096", "4096", "2"], "0", 21519.0),
+        (&["8192:7900:8.9"; 2], ["4096", "2048", "2048", "1"], "0", 14211.0),
+        (&["11264:10900:7.5", "16303:12761:12.0"], ["131072", "2048", "512", "2"], "512", 19659.0),
+    ] {
+        let mut words = vec!["plan", "--only", "--format", "json", "--model", file.as_str()];
+        for gpu in gpus {
+            words.extend(["--gpu", gpu]);
+        }
+        words.extend(["--cache-type-k", "q8_0", "--cache-type-v", "q8_0", "--margin", margin]);
+        let keys = ["--ctx-size", "--batch-size", "--ubatch-size", "--parallel"];
+        words.extend(keys.into_iter().zip(flags).flat_map(|(key, word)| [key, word]));
+        let (out, _) = said(&words, 0);
+        let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let devices =
+            plan["devices"].as_array().unwrap().iter().filter(|row| row["name"] != "Host");
+        let ours: f64 = devices.map(|row| row["model_mib"].as_f64().unwrap()).sum();
+        assert_eq!(plan["fits"], true);
+        assert!(ours >= fit, "{ours} MiB on {gpus:?}, {fit} by `--fit`");
+    }
+}
+
 /// llama-server aborts on such a rule, but only if it claims a tensor.
 #[test]
 fn a_rule_for_a_gpu_that_is_not_in_use_is_refused() {

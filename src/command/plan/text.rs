@@ -54,7 +54,14 @@ pub(super) fn text(
         ));
     }
     let host = &placement.estimate.host;
-    lines.push(format!("Host  weights {:.0}, compute {:.0}", host.model.mib(), host.compute.mib()));
+    // Only what the CPU computes has its cache there.
+    let cache = format!(" cache {:.0},", host.context.mib());
+    let cache = if host.context > Bytes::ZERO { cache.as_str() } else { "" };
+    lines.push(format!(
+        "Host  weights {:.0},{cache} compute {:.0}",
+        host.model.mib(),
+        host.compute.mib()
+    ));
     lines.extend(memory.lines());
     lines.push(String::new());
     for slice in placement.slices.iter().filter(|slice| slice.count > 0) {

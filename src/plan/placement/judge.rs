@@ -1,5 +1,7 @@
 //! Settles on a placement: solutions of the search, weighed by the memory estimate, which has the last word.
 
+use std::cmp::Reverse;
+
 use super::block::{Block, blocks};
 use super::goal::Goal;
 use super::notes::notes;
@@ -132,7 +134,7 @@ pub(super) fn settle(task: &Task<'_>, way: Way) -> Result<Placement, EstimateErr
         shape: Shape::Any,
     };
     let (best, mut estimates) = rounds(&desk, &search, &gpus, None)?;
-    let Some(mut best) = best else {
+    let Some(best) = best else {
         // Not even an empty GPU has room for a pin; show what was asked for on no GPU at all.
         let none = Solution {
             start: blocks.len(),
@@ -145,7 +147,9 @@ pub(super) fn settle(task: &Task<'_>, way: Way) -> Result<Placement, EstimateErr
         return Ok(finish(task, &blocks, &goal, judged, estimates + 1));
     };
     let away = best.rules.iter().any(|rule| !rule.layers.is_empty());
-    if away && task.layers.is_empty() {
+    let mut found = vec![best];
+    let free = task.layers.iter().all(Option::is_none);
+    if let (true, Some(best)) = (away && free, found.first()) {
         let inside = best.solution.slices.iter().any(|run| run.window.0 > run.from);
         let first = goal.rates.first_local().and_then(|at| best.solution.slices.get(at));
         let mixed = first.is_some_and(|run| run.window != (run.from, run.to));
@@ -153,18 +157,41 @@ pub(super) fn settle(task: &Task<'_>, way: Way) -> Result<Placement, EstimateErr
             Some(Shape::Front).filter(|_| inside),
             Some(Shape::Pure).filter(|_| mixed && gpus.len() > 1),
         ];
+        let mut others = Vec::new();
         for shape in shapes.into_iter().flatten() {
             search.shape = shape;
-            let (other, more) = rounds(&desk, &search, &gpus, Some(&best))?;
+            let (other, more) = rounds(&desk, &search, &gpus, Some(best))?;
             estimates += more;
-            if let Some(other) = other.filter(|other| other.fits)
-                && (!best.fits || other.solution.seconds < best.solution.seconds)
-            {
-                best = other;
-            }
+            others.extend(other.filter(|other| other.fits));
         }
+        found.extend(others);
     }
-    Ok(finish(task, &blocks, &goal, best, estimates))
+    Ok(finish(task, &blocks, &goal, fullest(task, &blocks, found), estimates))
+}
+
+/// Times that are closer than this the prediction does not tell apart: it is off by more.
+const ALIKE: f64 = 1.01;
+
+/// Of those that fit and are about as fast as the fastest, the one with the most weights on GPUs: that is known, the times
+/// are predicted. One that leaves a device room for another tensor comes behind. The first, where none fits.
+fn fullest(task: &Task<'_>, blocks: &[Block], mut found: Vec<Judged>) -> Judged {
+    let fits = found.iter().filter(|judged| judged.fits);
+    let alike = fits.map(|one| one.solution.seconds).fold(f64::INFINITY, f64::min) * ALIKE;
+    let least = blocks.iter().flat_map(|block| &block.pieces).map(|piece| piece.bytes).min();
+    let idle = |judged: &Judged| {
+        let devices = judged.estimate.devices.iter().enumerate();
+        let left = devices.map(|(i, d)| d.free.saturating_sub(d.total() + task.margin(i)));
+        left.filter(|left| left.0 >= least.unwrap_or(u64::MAX)).count()
+    };
+    let weights = |judged: &Judged| -> u64 {
+        judged.estimate.devices.iter().map(|device| device.model.0).sum()
+    };
+    let all = found.iter().enumerate();
+    let good = all.filter(|(_, one)| one.fits && one.solution.seconds <= alike);
+    // Of equals the first: the simplest kind of placement.
+    let best = good.max_by_key(|(at, one)| (Reverse(idle(one)), weights(one), Reverse(*at)));
+    let at = best.map_or(0, |(at, _)| at);
+    found.swap_remove(at)
 }
 
 pub(super) fn judge(
