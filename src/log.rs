@@ -24,3 +24,16 @@ fn between<'a>(line: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = line.split_once(before)?;
     rest.split_once(after).map(|(found, _)| found)
 }
+
+/// What the entrypoint says where a container has no NVIDIA driver.
+pub(crate) fn without_driver(line: &str) -> Option<&str> {
+    let said =
+        line.strip_prefix("composegen: ").filter(|said| said.starts_with("no NVIDIA driver"))?;
+    said.split(';').next()
+}
+
+/// Why no GPU is used, by the line that says so: llama-server goes on without.
+fn without_gpu(line: &str) -> Option<&str> {
+    let cuda = || line.split_once("ggml_cuda_init: failed to initialize CUDA: ");
+    without_driver(line).or_else(|| cuda().map(|(_, why)| why))
+}

@@ -28,6 +28,15 @@ fail() {
     exit "$1"
 }
 
+# llama.cpp passes over a backend that cannot be loaded without a word, and computes on the CPU.
+driver() {
+    case $(ldd /app/libggml-cuda.so 2>/dev/null) in
+        *'libcuda.so.1 => not found'*)
+            say 'no NVIDIA driver in the container: libcuda.so.1 is missing; it comes from the host with the GPUs that a container is given'
+            ;;
+    esac
+}
+
 bad_switch() {
     fail 64 "$1 is '$2'; write 1 or 0, or leave it empty"
 }
@@ -165,7 +174,10 @@ case ${1-} in
         exit 0
         ;;
     '' | -*) ;;
-    *) exec "$@" ;;
+    *)
+        driver
+        exec "$@"
+        ;;
 esac
 
 case ${EXTRA_ARGS-} in
@@ -284,4 +296,5 @@ done)
 [ -z "$stray" ] || say "llama-server also reads these from the environment:$stray"
 
 show "$@" >&2
+driver
 exec llama-server "$@"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{between, text};
+use super::{between, text, without_gpu};
 
 /// What the server does at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,9 +78,7 @@ impl Progress {
             self.at_least(Step::WarmUp);
         } else if line.contains("llama_server: model loaded") {
             self.at_least(Step::Ready);
-        } else if let Some((_, why)) =
-            line.split_once("ggml_cuda_init: failed to initialize CUDA: ")
-        {
+        } else if let Some(why) = without_gpu(line) {
             self.no_gpu = Some(why.to_owned());
         }
     }
@@ -190,5 +188,12 @@ mod tests {
         let no = "0.00.123.456 E ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected";
         progress.line(no);
         assert_eq!(progress.no_gpu(), Some("no CUDA-capable device is detected"));
+        progress.line(
+            "composegen: no NVIDIA driver in the container: libcuda.so.1 is missing; it comes",
+        );
+        assert_eq!(
+            progress.no_gpu(),
+            Some("no NVIDIA driver in the container: libcuda.so.1 is missing")
+        );
     }
 }

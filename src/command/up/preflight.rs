@@ -11,8 +11,8 @@ use crate::engine::{Engine, EngineError, container::Found, port as ports};
 use crate::exit::Exit;
 use crate::gguf::{self, Finding};
 use crate::hardware::Gpu;
-use crate::log::devices;
 use crate::log::failure::{Failure as Ended, Trouble};
+use crate::log::{devices, without_driver};
 use crate::plan::service::Service;
 
 /// As [`model`], where the engine mounts directories of this machine.
@@ -126,7 +126,11 @@ pub(in crate::command) async fn gpus(
         planned.iter().map(|gpu| (gpu.name.as_str(), gpu.memory.0 >> 20)).collect();
     match devices::mismatch(&devices::read(&lines), &planned) {
         None => Ok(()),
-        Some(said) => Err(Failure::Server(Ended::NoGpu { said })),
+        Some(said) => {
+            // Why there is none says more than that there is none.
+            let driver = lines.iter().find_map(|line| without_driver(line)).map(str::to_owned);
+            Err(Failure::Server(Ended::NoGpu { said: driver.unwrap_or(said) }))
+        }
     }
 }
 

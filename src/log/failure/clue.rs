@@ -1,7 +1,7 @@
 //! The lines that give a failure away, in llama-server's words and in the engine's.
 
 use super::{ABORT, Buffer, Ending, Failure, Phase, Trouble};
-use crate::log::{between, text};
+use crate::log::{between, text, without_driver, without_gpu};
 
 /// What the engine says where it cannot start a container.
 pub(super) fn engine(said: &str) -> Option<Failure> {
@@ -31,7 +31,12 @@ pub(super) fn log(ending: &Ending<'_>) -> Option<Failure> {
     // What was said on an earlier start is not why it ended now.
     let start = texts.iter().rposition(|line| line.starts_with("composegen: llama-server"));
     let (_, texts) = texts.split_at(start.unwrap_or(0));
-    gpu_memory(texts, ending)
+    // Without a driver no device has its name, and whatever names one is called wrong.
+    texts
+        .iter()
+        .find_map(|line| without_driver(line))
+        .map(|said| Failure::NoGpu { said: said.to_owned() })
+        .or_else(|| gpu_memory(texts, ending))
         .or_else(|| texts.iter().find_map(|line| model(line)))
         .or_else(|| texts.iter().find_map(|line| argument(line)))
         .or_else(|| host_memory(texts))
@@ -145,9 +150,8 @@ fn port(line: &str) -> Option<Failure> {
 }
 
 fn no_gpu(line: &str) -> Option<Failure> {
-    let (_, said) = line
-        .split_once("ggml_cuda_init: failed to initialize CUDA: ")
-        .or_else(|| line.split_once("error while handling argument \"--device\": "))?;
+    let device = || line.split_once("error while handling argument \"--device\": ");
+    let said = without_gpu(line).or_else(|| device().map(|(_, said)| said))?;
     Some(Failure::NoGpu { said: said.to_owned() })
 }
 

@@ -101,6 +101,13 @@ fn gpu_memory_by_device_and_buffer() {
     let no =
         of(1, "E ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected");
     assert_eq!(no.exit(), Exit::NoGpu);
+    let none = of(
+        1,
+        "composegen: llama-server -dev CUDA0\ncomposegen: no NVIDIA driver in the container: libcuda.so.1 is missing; it \
+         comes\nerror while handling argument \"-ot\": unknown buffer type",
+    );
+    assert_eq!(none.exit(), Exit::NoGpu);
+    assert!(none.sentence().ends_with("libcuda.so.1 is missing"), "{}", none.sentence());
 }
 
 #[test]
