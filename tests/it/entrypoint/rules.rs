@@ -239,6 +239,39 @@ fn what_would_surprise_is_said() {
     }
 }
 
+/// llama-server itself says nothing where CUDA's backend cannot be loaded.
+#[test]
+fn a_missing_driver_is_named() {
+    for shell in shells() {
+        let script = script();
+        let model = script.model();
+        let said = |arguments: &[&str]| {
+            let ran = script.run(&shell, &[("MODEL", &model)], arguments);
+            assert!(ran.argv.is_some(), "it goes on: {}", ran.said);
+            ran.said
+        };
+        // As ldd prints it for llama.cpp's backend in an image of ours.
+        let ldd = |driver: &str| {
+            format!(
+                "#!/bin/sh\n[ \"$1\" = /app/libggml-cuda.so ] || exit 1\ncat <<'END'\n\
+                 \tlibcudart.so.13 => /usr/local/lib/libcudart.so.13 (0x00007f3d)\n\
+                 \tlibcuda.so.1 => {driver}\nEND\n"
+            )
+        };
+        script.program("ldd", &ldd("not found"));
+        for arguments in [&[][..], &["llama-bench", "-m", "x"]] {
+            assert!(said(arguments).contains("libcuda.so.1 is missing"), "{arguments:?}");
+        }
+        script.program("ldd", &ldd("/lib/x86_64-linux-gnu/libcuda.so.1 (0x00007f3d)"));
+        assert!(!said(&[]).contains("driver"));
+        script.program(
+            "ldd",
+            "#!/bin/sh\necho 'ldd: /app/libggml-cuda.so: No such file' >&2\nexit 1\n",
+        );
+        assert!(!said(&[]).contains("ldd"));
+    }
+}
+
 #[test]
 fn with_a_certificate_the_health_check_speaks_tls() {
     each(&[("LLAMA_SSL_CERT_FILE", "/tls/cert.pem")], &["health"], |_, ran| {

@@ -61,15 +61,15 @@ impl Script {
             ("ggml-rpc-server", ""),
             ("curl", "cat > \"$INPUT\"\nexit \"${CURL_SAYS:-0}\"\n"),
         ] {
-            let program = dir.path().join(name);
-            std::fs::write(&program, format!("{keep}{rest}")).unwrap();
-            std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+            program(&dir, name, &format!("{keep}{rest}"));
         }
-        let getent = dir.path().join("getent");
-        let looked_up = "#!/bin/sh\nexec grep -s \" $2\\$\" \"${0%/*}/hosts\"\n";
-        std::fs::write(&getent, looked_up).unwrap();
-        std::fs::set_permissions(&getent, Permissions::from_mode(0o755)).unwrap();
+        program(&dir, "getent", "#!/bin/sh\nexec grep -s \" $2\\$\" \"${0%/*}/hosts\"\n");
         Self { dir }
+    }
+
+    /// Puts a program in front of the system's own.
+    pub(crate) fn program(&self, name: &str, text: &str) {
+        program(&self.dir, name, text);
     }
 
     /// Writes a file beside the script.
@@ -125,6 +125,12 @@ impl Script {
             input: std::fs::read_to_string(&input).unwrap_or_default(),
         }
     }
+}
+
+fn program(dir: &TempDir, name: &str, text: &str) {
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
 }
 
 fn words(file: &Path) -> Option<Vec<String>> {
