@@ -31,6 +31,7 @@ use argv::argv;
 pub(super) use own::Own;
 #[cfg(feature = "engine")]
 pub(super) use own::PLACES;
+use own::spread;
 pub(super) use write::put;
 #[cfg(feature = "engine")]
 pub(super) use write::{Words, place as place_words, table};
@@ -59,7 +60,8 @@ pub(super) struct Case {
 impl Case {
     /// A preset as it stands: what `build` plans, and what `plan PRESET` starts from.
     pub(super) fn of(own: Own, model: Model, host: Host) -> Self {
-        let margin = own.kept(host.gpus.len());
+        let gpus = host.gpus.len();
+        let margin = own.kept(gpus);
         let Own { mut request, reserve, granularity, layers, .. } = own;
         if request.ctx_size == 0 {
             request.ctx_size = model.context_length;
@@ -69,7 +71,7 @@ impl Case {
             host,
             request,
             margin,
-            reserve,
+            reserve: spread(&reserve, gpus),
             granularity,
             layers,
             file: Utf8PathBuf::new(),

@@ -8,7 +8,7 @@ use composegen::gguf::DType;
 use crate::gguf::synthetic::Synthetic;
 
 /// A mixture of experts that is larger than the card below: `layers` blocks of about 200 MiB.
-fn model(layers: u32) -> Synthetic {
+pub(crate) fn model(layers: u32) -> Synthetic {
     let mut file = Synthetic::new("qwen3moe").key("general.name", "small").keys(&[
         ("qwen3moe.block_count", layers),
         ("qwen3moe.context_length", 32_768),
@@ -47,13 +47,13 @@ fn model(layers: u32) -> Synthetic {
 }
 
 /// A directory with a preset, its machine and what else is written into it.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
-const PRESET: &str = "hardware = \"rig\"\n[model]\nfile = \"m.gguf\"\n[context]\nctx_size = 8192\n\
+pub(crate) const PRESET: &str = "hardware = \"rig\"\n[model]\nfile = \"m.gguf\"\n[context]\nctx_size = 8192\n\
                       flash_attn = \"on\"\n[batching]\nparallel = 1\n[placement]\nauto = true\n";
 
 impl Place {
-    fn new(preset: &str) -> Self {
+    pub(crate) fn new(preset: &str) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         place.write("a.toml", preset);
         place.write(
@@ -67,17 +67,17 @@ impl Place {
         self.0.path()
     }
 
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path().join(name)).unwrap()
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_composegen"))
             .args(args)
             .current_dir(self.path())
@@ -87,7 +87,7 @@ impl Place {
     }
 
     /// Standard error of a run that ends with this code.
-    fn ends(&self, code: i32, args: &[&str]) -> String {
+    pub(crate) fn ends(&self, code: i32, args: &[&str]) -> String {
         let output = self.run(args);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let said = text(&output.stderr);
@@ -95,7 +95,7 @@ impl Place {
         said
     }
 
-    fn line(&self, name: &str) -> String {
+    pub(crate) fn line(&self, name: &str) -> String {
         let env = self.read("deploy/a/a.env");
         let line = env.lines().find(|line| line.starts_with(name));
         line.unwrap_or_else(|| panic!("no {name} in\n{env}")).to_owned()
@@ -333,58 +333,4 @@ fn written_into_the_preset_it_takes_the_place_of_auto() {
     place.ends(0, &["build", "a.toml"]);
     assert_eq!(place.line("OVERRIDE_TENSOR"), planned);
     assert!(!place.read("a.toml").contains("auto"));
-}
-
-/// A preset with pins for planning, and the rules that come of it, one a line.
-fn pinned(pins: &str) -> (Place, Vec<String>) {
-    let place = Place::new(&PRESET.replace("auto = true", &format!("auto = true\n{pins}")));
-    place.write("models/m.gguf", model(40).header());
-    place.ends(0, &["build", "a.toml"]);
-    let line = place.line("OVERRIDE_TENSOR");
-    let rules = line.trim_start_matches("OVERRIDE_TENSOR=").trim_matches('\'');
-    let rules = rules.split(',').map(str::to_owned).collect();
-    (place, rules)
-}
-
-#[test]
-fn what_a_preset_pins_planning_keeps() {
-    let (free, without) = pinned("");
-    let lock = free.read("deploy/a/composegen.lock");
-
-    let pin = r"blk\.0\.ffn_(up|gate|down)_exps=CPU";
-    let (_, rules) = pinned(&format!("pinned_tensor = ['{pin}']"));
-    assert_eq!(rules.first().map(String::as_str), Some(pin), "in front of what is planned");
-    assert!(rules.len() > 1 && rules != without, "{rules:?}");
-
-    let (place, rules) = pinned("pinned_layers = [3]");
-    assert_eq!(rules.len(), 1, "{rules:?}");
-    assert!(place.read("deploy/a/composegen.lock").contains("\nlayers = \"3\"\n"));
-    let moved = regex::Regex::new(rules[0].trim_end_matches("=CPU")).unwrap();
-    let moved = |layer: &i32| moved.is_match(&format!("blk.{layer}.ffn_up_exps.weight"));
-    let gone = (0..40).filter(moved).count();
-    assert_eq!(gone, 37);
-
-    // A reserve is a margin for somebody else: both together decide.
-    let (place, reserved) = pinned("margin = [512]\nreserve = [1024]");
-    let (_, wide) = pinned("margin = [1536]");
-    assert_eq!(reserved, wide);
-    assert!(place.read("deploy/a/composegen.lock").contains("margin = \"1536\""));
-    assert!(lock.contains("margin = \"1024\"") && !lock.contains("\nlayers ="), "{lock}");
-}
-
-#[test]
-fn pins_that_cannot_be_are_named() {
-    let said = |pins: &str| {
-        let place = Place::new(&PRESET.replace("auto = true", &format!("auto = true\n{pins}")));
-        place.write("models/m.gguf", model(40).header());
-        place.ends(1, &["build", "a.toml"])
-    };
-    let two = said("pinned_layers = [3, \"auto\"]");
-    assert!(two.contains("`pinned_layers` has 2 entries for 1 devices"), "{two}");
-    let word = said("pinned_layers = [\"all\"]");
-    assert!(word.contains("a list of whole numbers or \"auto\""), "{word}");
-    let rule = said("pinned_tensor = ['blk\\.(=CPU']");
-    assert!(rule.contains("override-regex"), "{rule}");
-    let many = said("pinned_layers = [39]");
-    assert!(many.contains("no-placement"), "{many}");
 }

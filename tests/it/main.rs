@@ -34,6 +34,7 @@ mod ledger;
 #[cfg(feature = "engine")]
 mod nodes;
 mod pattern;
+mod pins;
 mod plan;
 mod presets;
 mod profile;

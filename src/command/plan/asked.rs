@@ -102,11 +102,7 @@ fn per_gpu(flag: &str, mib: &[u64], gpus: usize) -> Result<Vec<Bytes>, Failure> 
             message: format!("`{flag}` has {} numbers, the machine has {gpus} GPUs", mib.len()),
         });
     }
-    let mut sizes: Vec<Bytes> = mib.iter().map(|mib| Bytes::from_mib(*mib)).collect();
-    if let Some(last) = sizes.last().copied() {
-        sizes.resize(gpus, last);
-    }
-    Ok(sizes)
+    Ok(mib.iter().map(|mib| Bytes::from_mib(*mib)).collect())
 }
 
 /// The preset gets a placement and nothing else, so what it was planned for has to be what the preset says.

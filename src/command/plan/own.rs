@@ -51,6 +51,12 @@ impl Default for Own {
     }
 }
 
+/// A size for each device: of those given the last counts for all behind.
+pub(super) fn spread(sizes: &[Bytes], gpus: usize) -> Vec<Bytes> {
+    let of = |device: usize| sizes.get(device).or(sizes.last()).copied().unwrap_or(Bytes::ZERO);
+    (0..gpus).map(of).collect()
+}
+
 fn sizes(mib: &[u32]) -> Vec<Bytes> {
     mib.iter().map(|mib| Bytes::from_mib(u64::from(*mib))).collect()
 }
@@ -90,10 +96,8 @@ impl Own {
 
     /// For each device, what is to be left free: the margin, and what is kept for other programs.
     pub(in crate::command) fn kept(&self, gpus: usize) -> Vec<Bytes> {
-        let of = |sizes: &[Bytes], device: usize| {
-            sizes.get(device).or(sizes.last()).copied().unwrap_or(Bytes::ZERO)
-        };
-        (0..gpus).map(|device| of(&self.margin, device) + of(&self.reserve, device)).collect()
+        let reserve = spread(&self.reserve, gpus);
+        spread(&self.margin, gpus).into_iter().zip(reserve).map(|(a, b)| a + b).collect()
     }
 
     /// What a lock file keeps of it, with the machine.
